@@ -1,0 +1,1 @@
+"""Floors, end-to-end runs, and what they cost per message."""

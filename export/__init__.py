@@ -1,0 +1,1 @@
+"""Trained models to an ONNX bundle, behind the parity gate."""

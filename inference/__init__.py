@@ -1,0 +1,1 @@
+"""Load, verify and run a bundle: arrays in, scores out."""

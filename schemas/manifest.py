@@ -1,0 +1,137 @@
+"""The bundle's manifest: all that serving must know, preprocessing included.
+
+A bundle is a folder: `manifest.json`, `text.onnx`, `image.onnx`, `fusion.onnx`, vocabularies and
+user words. A field that is not declared here does not exist for the code that serves.
+"""
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from schemas.verdict import Modality
+
+CONTRACT_VERSION: Final = 1
+FEATURE_VERSION: Final = 1
+"""Raised whenever `features` turns the same bytes or string into other arrays."""
+
+MANIFEST_FILE: Final = "manifest.json"
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An unknown field is an error: a newer bundle must not be half understood."""
+
+
+class FileSpec(Strict, frozen=True):
+    """A file of the bundle, by its path beneath the bundle's folder."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class TensorSpec(Strict, frozen=True):
+    """A tensor: ONNX Runtime's name of its type, and its shape, free dimensions by name."""
+
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class GraphSpec(Strict, frozen=True):
+    """One ONNX graph: its file, and the tensors by name."""
+
+    file: FileSpec
+    opset: int
+    domains: tuple[str, ...]
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+
+
+class TextBlock(Strict, frozen=True):
+    """One vectoriser: strings to `<name>.ids` int64[N,T] and `<name>.counts` float32[N,T].
+
+    The steps in their order: lowercase, white space (each run becomes one space), accents
+    stripped, runs of one character cut to `run_characters_max`, then the analyzer, then n-grams.
+    """
+
+    name: str
+    vocabulary: FileSpec
+    lowercase: bool = True
+    collapse_white_space: bool = True
+    strip_accents: bool = False
+    run_characters_max: int = 8
+    analyzer: Literal["words", "char", "char_wb", "pattern"] = "words"
+    cutter: str = "rjieba"
+    cutter_version: str = ""
+    hmm: bool = True
+    user_words: FileSpec | None = None
+    token_pattern: str | None = None
+    stop_words: tuple[str, ...] = ()
+    ngrams: tuple[int, int] = (1, 1)
+
+
+class ImageInput(Strict, frozen=True):
+    """How bytes become `pixels` uint8[N,H,W,C]; scaling to floats is in the graph."""
+
+    height: int
+    width: int
+    channels: Literal[1, 3] = 3
+    colours: Literal["RGB", "L"] = "RGB"
+    resize_filter: Literal["bilinear", "box", "bicubic", "lanczos"] = "bilinear"
+    fit: Literal["stretch", "crop", "letterbox"] = "stretch"
+    apply_exif: bool = True
+    alpha_ground: tuple[int, int, int] = (255, 255, 255)
+    decoder: str = "simplejpeg+pillow"
+    decoder_version: str = ""
+
+
+class Evaluation(Strict, frozen=True):
+    """Accuracy on rows that no part of the bundle was fitted on."""
+
+    rows: int
+    accuracy: dict[str, float]
+    """By what was used: `text`, `image`, `fused`; the last on complete posts."""
+    calibration_error: dict[str, float]
+    """Expected calibration error, 15 bins of equal width; the same keys."""
+    baseline: float
+    """Accuracy of always giving the most frequent label."""
+
+
+class ParityFigure(Strict, frozen=True):
+    """One stage of the gate: what `inference` gave against what training wrote down."""
+
+    stage: str
+    rows: int
+    max_abs: float
+    tolerance: float
+
+
+class Parity(Strict, frozen=True):
+    """The gate's figures. `undecidable` rows are nearer to a tie than twice the tolerance."""
+
+    figures: tuple[ParityFigure, ...]
+    rows: int
+    adversarial_rows: int
+    tokens_compared: int
+    labels_differing: int
+    undecidable: int
+
+
+class Manifest(Strict, frozen=True):
+    """All of it. `labels` is the column order of `scores`; label = argmax, the first wins."""
+
+    contract: int
+    feature_version: int
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    modalities: tuple[Modality, ...]
+    strategy: str
+    graphs: dict[str, GraphSpec]
+    text: tuple[TextBlock, ...]
+    image: ImageInput | None
+    evaluation: Evaluation
+    parity: Parity
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    seed: int
+    corpus_sha256: str

@@ -1,0 +1,1 @@
+"""A corpus to trained CNN, SVM and fusion, and the figures that compare them."""

@@ -1,0 +1,1 @@
+"""The front door: the tuwen command, the demo, the local Kafka."""

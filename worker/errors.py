@@ -1,0 +1,74 @@
+"""What can go wrong in a worker; nothing of a Kafka client passes the broker seam.
+
+BrokerError
+├── Unavailable          no answer in time; ask again later
+├── TransactionAborted   nothing of the transaction was committed (settle, offsets)
+├── InDoubt              committed or not: read `committed` again (commit, abort)
+├── MembershipLost       the group has gone on without this member (offsets, mark)
+├── SlotTaken            another process runs under this slot's id
+├── NotAuthorized        the broker forbids it
+├── UnknownTopic         there is no such topic
+├── OffsetOutOfRange     the committed offset is no longer, or not yet, in the log
+└── Undecodable          a batch of the log cannot be decoded
+"""
+
+from worker.messages import Partition
+
+
+class BrokerError(Exception):
+    """Something between the worker and Kafka went wrong; the text says what to do."""
+
+
+class Unavailable(BrokerError):
+    """The broker did not answer in time."""
+
+
+class TransactionAborted(BrokerError):
+    """Nothing of the transaction was committed; it may be sent again, by a new one."""
+
+
+class InDoubt(BrokerError):
+    """Whether the transaction was committed is unknown; the committed offsets tell."""
+
+
+class MembershipLost(BrokerError):
+    """The membership that vouched for these offsets is no longer valid."""
+
+
+class SlotTaken(BrokerError):
+    """Another process runs under the same slot."""
+
+
+class NotAuthorized(BrokerError):
+    """The broker forbids the use of `resource`."""
+
+    def __init__(self, resource: str, message: str) -> None:
+        super().__init__(message)
+        self.resource = resource
+
+
+class UnknownTopic(BrokerError):
+    """There is no topic `topic`."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"topic {topic!r} does not exist: create it with `tuwen topics create`, or name another"
+        )
+        self.topic = topic
+
+
+class OffsetOutOfRange(BrokerError):
+    """The position of `partition` is not in its log."""
+
+    def __init__(self, partition: Partition, message: str) -> None:
+        super().__init__(message)
+        self.partition = partition
+
+
+class Undecodable(BrokerError):
+    """The batch of `partition` at `offset` cannot be decoded; nothing after it is read."""
+
+    def __init__(self, partition: Partition, offset: int, message: str) -> None:
+        super().__init__(message)
+        self.partition = partition
+        self.offset = offset

@@ -1,0 +1,1 @@
+"""References to bytes to pixels: sources, guard, decoder."""

@@ -1,0 +1,1 @@
+"""The broker seam, and what stands behind it."""

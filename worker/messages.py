@@ -1,0 +1,99 @@
+"""The frozen values that the worker's stages hand each other.
+
+    Record → Post → Fetched → Features → Scores → Verdict → Receipt → committed
+
+A stage gets a batch and gives a batch, in the same order. What cannot go on is a `Reject` in
+the place of its post: a value like any other, which gets its receipt through the dead letters.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from schemas.post import Post
+from schemas.reasons import Reason
+
+Headers = tuple[tuple[bytes, bytes | None], ...]
+
+
+class Partition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as the broker holds it, byte for byte. `timestamp_ms` is since the epoch, UTC."""
+
+    partition: Partition
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that gets no verdict, and why. `detail` never holds the post's content."""
+
+    record: Record
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A record and the post that it holds."""
+
+    record: Record
+    post: Post
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A post with its image's bytes; `image` is None where there is none, and then says why.
+
+    `missing` is the reason for the modality that is not there, None when both are.
+    """
+
+    record: Record
+    post: Post
+    image: bytes | None
+    missing: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be written: verdict or dead letter. `partition` None lets the client choose."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a source record came to: exactly one for each.
+
+    `label` is None and `reason` set for a dead letter. For a verdict `label` and `confidence`
+    are set, and `reason` says why a modality is missing, if one is.
+    """
+
+    source: Record
+    outgoing: Outgoing
+    label: str | None
+    confidence: float | None
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where the broker put an outgoing record. Only the sink makes these."""
+
+    partition: Partition
+    offset: int
