@@ -19,3 +19,16 @@ DETAIL: Final = b"tuwen.detail"
 MODEL: Final = b"tuwen.model"
 
 DETAIL_CHARACTERS_MAX: Final = 500
+
+Headers = tuple[tuple[bytes, bytes | None], ...]
+
+
+def split(headers: Headers) -> tuple[Headers, Headers]:
+    """Part a dead letter's headers: those of the record, as they were, and those added to them.
+
+    A record that was replayed and failed again carries the first failure's headers as its own.
+    """
+    for index in reversed(range(len(headers))):
+        if headers[index][0] == CONNECT_TOPIC:
+            return headers[:index], headers[index:]
+    return headers, ()
