@@ -6,6 +6,8 @@ Headers of the record itself come first, as they were. Then the names that Kafka
 
 from typing import Final
 
+import msgspec
+
 CONNECT_TOPIC: Final = b"__connect.errors.topic"
 CONNECT_PARTITION: Final = b"__connect.errors.partition"
 CONNECT_OFFSET: Final = b"__connect.errors.offset"
@@ -32,3 +34,32 @@ def split(headers: Headers) -> tuple[Headers, Headers]:
         if headers[index][0] == CONNECT_TOPIC:
             return headers[:index], headers[index:]
     return headers, ()
+
+
+class Failure(msgspec.Struct, frozen=True, gc=False):
+    """What the added headers say: which record it was, why, where, and under which model."""
+
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    reason: str
+    detail: str
+    model: str
+
+
+def failure(headers: Headers) -> Failure | None:
+    """Read what was added; None where the headers are not those of a dead letter of tuwen."""
+    facts = {name: value.decode("utf-8", "replace") for name, value in split(headers)[1] if value}
+    try:
+        return Failure(
+            facts[CONNECT_TOPIC],
+            int(facts[CONNECT_PARTITION]),
+            int(facts[CONNECT_OFFSET]),
+            facts[CONNECT_STAGE],
+            facts[REASON],
+            facts[DETAIL],
+            facts[MODEL],
+        )
+    except (KeyError, ValueError):
+        return None
