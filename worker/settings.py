@@ -1,0 +1,280 @@
+"""Every setting of a worker: its bounds, its unit in its name, and how to choose its value.
+
+What enters are values that `worker.settings_sources` gathered from flags, variables and one TOML
+file; what leaves is frozen, and fits together.
+"""
+
+import socket
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ByteSize, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+Servers = Annotated[str, Field(pattern=r"^[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*$")]
+Bytes = Annotated[ByteSize, Field(ge=1)]
+
+
+class WorkerSettings(BaseSettings):
+    """All that a worker can be told. Defaults are for one machine and the local Kafka."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TUWEN_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    bundle: Path = Field(
+        default=Path("bundle"),
+        description="Folder of the exported model. Every worker of a group serves the same one.",
+    )
+
+    bootstrap_servers: Servers = Field(
+        default="127.0.0.1:9092",
+        description="host:port of one or more brokers, with commas. Two or three are enough: the "
+        "rest is learnt from them.",
+    )
+    group: Name = Field(
+        default="tuwen",
+        description="Consumer group. Workers of one group share the posts; another group labels "
+        "all posts once more.",
+    )
+    instance: Name = Field(
+        default_factory=socket.gethostname,
+        description="Name of this machine or container. It must be unique in the group and the "
+        "same after a restart; a StatefulSet's pod name is both.",
+    )
+    slot: int | None = Field(
+        default=None,
+        ge=0,
+        le=9999,
+        description="Number of this worker on this instance. Leave it out to take the first free "
+        "one; give it when something else supervises single workers.",
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Workers under one parent that restarts the dead. One per core that is free "
+        "for them; more than partitions stay idle.",
+    )
+
+    posts_topic: Name = Field(default="tuwen.posts", description="Topic that is read.")
+    verdicts_topic: Name = Field(
+        default="tuwen.verdicts",
+        description="Topic of the labels. With as many partitions as the posts have, a post and "
+        "its verdict share the partition number.",
+    )
+    dead_letters_topic: Name = Field(
+        default="tuwen.dead-letters",
+        description="Topic of what could not be labelled. Keep it for as long as it takes to look.",
+    )
+
+    delivery: Literal["exactly-once", "at-least-once"] = Field(
+        default="exactly-once",
+        description="exactly-once: one outcome per post, read with isolation read_committed. "
+        "at-least-once: a crash may repeat outcomes, and there are no transactions.",
+    )
+    commit_interval_ms: int = Field(
+        default=50,
+        ge=0,
+        le=5000,
+        description="Least time between two commits. A lone post commits at once whatever this "
+        "is; 100 saves CPU under load, for verdicts that much later.",
+    )
+    linger_ms: int = Field(
+        default=5,
+        ge=0,
+        le=1000,
+        description="How long the producer waits for company before it sends. Each commit "
+        "flushes, so that more gains little.",
+    )
+
+    batch_records_max: int = Field(
+        default=64,
+        ge=1,
+        le=4096,
+        description="Most posts inferred together. 32 to 64 is the sweet spot; more falls out "
+        "of the CPU's cache.",
+    )
+    poll_records_max: int = Field(
+        default=500,
+        ge=1,
+        le=100_000,
+        description="Most records taken in one poll. Several batches' worth keeps a poll cheap.",
+    )
+    in_flight_records_max: int = Field(
+        default=2048,
+        ge=1,
+        le=1_000_000,
+        description="Most posts read and not yet committed: over it the worker pauses. It bounds "
+        "memory, and what is done again after a crash.",
+    )
+    in_flight_bytes_max: Bytes = Field(
+        default=ByteSize(64 * 2**20),
+        description="Most bytes of posts and images read and not yet committed. Raise it with "
+        "large images and memory to spare.",
+    )
+
+    image_root: Path | None = Field(
+        default=None,
+        description="Folder that `file:` references are relative to. Nothing outside it can be "
+        "read; without it such references are off.",
+    )
+    image_bytes_max: Bytes = Field(
+        default=ByteSize(10 * 2**20),
+        description="Largest image, as stored. A little over the largest that your posts carry.",
+    )
+    image_pixels_max: int = Field(
+        default=50_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Most pixels of an image, checked before it is decoded. 50 million need up "
+        "to 200 MB for a moment, as PNG.",
+    )
+    on_image_failure: Literal["degrade", "dead-letter"] = Field(
+        default="degrade",
+        description="degrade: label on the text, and say what is missing. dead-letter: no label "
+        "without the image that the post names.",
+    )
+
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address that metrics and health are served on. 0.0.0.0 in a container, where "
+        "the network decides who may ask.",
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="Port of metrics and health. Unset: the next free one from 9464, printed. "
+        "Set it where something scrapes; when it is taken, the worker refuses to start.",
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto",
+        description="json for machines, console for eyes; auto is console on a terminal.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="Least level that is logged. Posts are never logged, at any level.",
+    )
+
+    request_timeout_ms: int = Field(
+        default=5_000,
+        ge=100,
+        le=600_000,
+        description="How long one request to a broker may take. The innermost of the timeouts: "
+        "request < delivery < transaction < session < max_poll_interval.",
+    )
+    delivery_timeout_ms: int = Field(
+        default=6_000,
+        ge=100,
+        le=600_000,
+        description="How long a record may take to be written, retries included: at least "
+        "linger + request, and less than the transaction.",
+    )
+    transaction_timeout_ms: int = Field(
+        default=10_000,
+        ge=1_000,
+        le=900_000,
+        description="When the broker aborts a transaction left open. A worker that never comes "
+        "back holds readers up for this long, and some 10 s.",
+    )
+    session_timeout_ms: int = Field(
+        default=15_000,
+        ge=6_000,
+        le=1_800_000,
+        description="When a silent worker loses its partitions: a dead machine's posts wait for "
+        "this long. The broker's default bounds are 6 s and 30 min.",
+    )
+    max_poll_interval_ms: int = Field(
+        default=30_000,
+        ge=1_000,
+        le=3_600_000,
+        description="When a worker that is alive but stuck loses its partitions; also how long "
+        "a joining worker may wait for the others.",
+    )
+    stop_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=300,
+        description="How long a stopping worker may take to finish and commit; 5 s later it is "
+        "ended. Keep the supervisor's own patience above the sum.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library calls by this name.
+        init_settings: PydanticBaseSettingsSource,
+        *_others: Any,
+        **_named: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given and nothing else: `worker.settings_sources` reads the world."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _timeouts_nest(self) -> Self:
+        """Each wait ends before the one around it does, or a record is lost between them."""
+        if self.delivery_timeout_ms < self.linger_ms + self.request_timeout_ms:
+            raise ValueError(
+                f"delivery_timeout_ms ({self.delivery_timeout_ms}) must be at least linger_ms + "
+                f"request_timeout_ms ({self.linger_ms + self.request_timeout_ms})"
+            )
+        for inner, outer in pairwise(NESTING):
+            self._needs_less(inner, outer)
+        return self
+
+    def _needs_less(self, inner: str, outer: str) -> None:
+        if getattr(self, inner) >= getattr(self, outer):
+            raise ValueError(
+                f"{inner} ({getattr(self, inner)}) must be less than {outer} "
+                f"({getattr(self, outer)}): timeouts nest, request < delivery < transaction < "
+                "session < max_poll_interval"
+            )
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> Self:
+        """What one stage may hold fits into what all of them may hold."""
+        for part, whole in PARTS:
+            if getattr(self, part) > getattr(self, whole):
+                raise ValueError(
+                    f"{part} ({getattr(self, part)}) must be at most {whole} "
+                    f"({getattr(self, whole)})"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        """A worker that reads what it writes would never end."""
+        topics = (self.posts_topic, self.verdicts_topic, self.dead_letters_topic)
+        if len(set(topics)) < len(topics):
+            raise ValueError(
+                "posts_topic, verdicts_topic and dead_letters_topic must be three topics"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_slot_one_process(self) -> Self:
+        """A slot names one process."""
+        if self.slot is not None and self.processes > 1:
+            raise ValueError(
+                f"slot ({self.slot}) pins one process, and processes is {self.processes}: leave "
+                "slot out, or start single workers"
+            )
+        return self
+
+
+NESTING = (
+    "commit_interval_ms",
+    "delivery_timeout_ms",
+    "transaction_timeout_ms",
+    "session_timeout_ms",
+    "max_poll_interval_ms",
+)
+PARTS = (
+    ("batch_records_max", "in_flight_records_max"),
+    ("poll_records_max", "in_flight_records_max"),
+    ("image_bytes_max", "in_flight_bytes_max"),
+)
