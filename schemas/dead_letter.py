@@ -50,7 +50,11 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
 
 def failure(headers: Headers) -> Failure | None:
     """Read what was added; None where the headers are not those of a dead letter of tuwen."""
-    facts = {name: value.decode("utf-8", "replace") for name, value in split(headers)[1] if value}
+    facts = {
+        name: value.decode("utf-8", "replace")
+        for name, value in split(headers)[1]
+        if value is not None
+    }
     try:
         return Failure(
             facts[CONNECT_TOPIC],
