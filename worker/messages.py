@@ -9,6 +9,9 @@ the place of its post: a value like any other, which gets its receipt through th
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas.post import Post
 from schemas.reasons import Reason
 
@@ -53,14 +56,14 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A post with its image's bytes; `image` is None where there is none, and then says why.
+    """A post with its image: `pixels` is uint8[H,W,C], None where there is none to be had.
 
-    `missing` is the reason for the modality that is not there, None when both are.
+    `missing` is the reason for the modality that is not used, None when both are.
     """
 
     record: Record
     post: Post
-    image: bytes | None
+    pixels: NDArray[np.uint8] | None
     missing: Reason | None
 
 

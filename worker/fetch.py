@@ -1,0 +1,88 @@
+"""Bring each post's image: a post with pixels leaves, or without them and the reason why."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.images import ImageProblem
+from schemas.reasons import Reason
+from schemas.verdict import Modality
+from worker.images.decoder import Decoder
+from worker.images.sources import ImageSource
+from worker.messages import Fetched, Read, Reject
+
+OnImageFailure = Literal["degrade", "dead-letter"]
+Pixels = NDArray[np.uint8]
+
+
+class Fetcher:
+    """Decides what a post without a usable image is worth; the model says what it can use."""
+
+    def __init__(
+        self,
+        source: ImageSource,
+        decoder: Decoder,
+        modalities: Sequence[Modality],
+        on_image_failure: OnImageFailure,
+    ) -> None:
+        self._source = source
+        self._decoder = decoder
+        self._modalities = frozenset(modalities)
+        self._on_image_failure = on_image_failure
+
+    def fetch(self, reads: Sequence[Read]) -> list[Fetched | Reject]:
+        """Give every post its image, in the order of the posts."""
+        wanted = [
+            row
+            for row, read in enumerate(reads)
+            if read.post.has_image and "image" in self._modalities
+        ]
+        references = [reads[row].post.image or "" for row in wanted]
+        images = dict(zip(wanted, self._pixels(references), strict=True))
+        return [self._fetched(read, images.get(row)) for row, read in enumerate(reads)]
+
+    def _pixels(self, references: Sequence[str]) -> Sequence[Pixels | ImageProblem]:
+        """Fetch and decode a batch; what cannot be fetched is not given to the decoder."""
+        fetched = self._source.fetch(references) if references else []
+        rows = [row for row, image in enumerate(fetched) if isinstance(image, bytes)]
+        images = [image for image in fetched if isinstance(image, bytes)]
+        decoded = dict(zip(rows, self._decoder.decode(images) if images else (), strict=True))
+        return [
+            image if isinstance(image, ImageProblem) else decoded[row]
+            for row, image in enumerate(fetched)
+        ]
+
+    def _fetched(self, read: Read, image: Pixels | ImageProblem | None) -> Fetched | Reject:
+        record, post = read.record, read.post
+        has_text = post.has_text and "text" in self._modalities
+        match image:
+            case ImageProblem(reason, detail):
+                if has_text and self._on_image_failure == "degrade":
+                    return Fetched(record, post, None, reason)
+                return Reject(record, reason, detail)
+            case None:
+                if not has_text:
+                    return Reject(record, Reason.MODALITY_UNUSED, self._unused())
+                unused = post.has_image
+                return Fetched(
+                    record, post, None, Reason.MODALITY_UNUSED if unused else self._absent("image")
+                )
+            case _:
+                if has_text:
+                    return Fetched(record, post, image, None)
+                unused = post.has_text
+                return Fetched(
+                    record, post, image, Reason.MODALITY_UNUSED if unused else self._absent("text")
+                )
+
+    def _absent(self, modality: Modality) -> Reason | None:
+        """A modality that the model does not know is not missing."""
+        if modality not in self._modalities:
+            return None
+        return Reason.NO_IMAGE if modality == "image" else Reason.NO_TEXT
+
+    def _unused(self) -> str:
+        known = " and ".join(sorted(self._modalities))
+        return f"the post has nothing that the model uses: it knows {known}"
