@@ -21,7 +21,7 @@ from contextlib import suppress
 import structlog
 
 from worker.errors import BrokerError, InDoubt, MembershipLost, TransactionAborted, Unavailable
-from worker.kafka.broker import Broker, Position, TooLarge, Transaction
+from worker.kafka.broker import Broker, Position, Transaction
 from worker.messages import Outcome, Partition
 from worker.metrics import Metrics
 from worker.offsets import Ledger, Ready
@@ -106,8 +106,6 @@ class Committer:
                 transaction.abort(self._timeout_s)
                 return 0
             membership = self._ledger.vouch(ready, self._settle_s)  # 4
-            if membership is None:
-                raise TransactionAborted("partitions were taken away while it was written")
             transaction.offsets(ready.positions, membership, self._timeout_s)  # 5
         except BaseException:
             # When this fails too, the next begin aborts it: it fences this producer.

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from worker.errors import TransactionAborted
 from worker.kafka.broker import Membership, Polled, Position
 from worker.messages import Outcome, Partition, Record
 
@@ -121,17 +122,22 @@ class Ledger:
         with self._changed:
             return self._changed.wait_for(self._any_ready, timeout_s)
 
-    def vouch(self, ready: Ready, timeout_s: float) -> Membership | None:
-        """Give the membership under which `ready` may be committed; None when it may not.
+    def vouch(self, ready: Ready, timeout_s: float) -> Membership:
+        """Give the membership under which `ready` may be committed.
 
         Ownership and membership are looked at under one lock, as one poll brought them. In the
         middle of a rebalance there is no membership: it is waited for.
+
+        Raises:
+            TransactionAborted: a partition of `ready` was taken away, or no membership came.
         """
         with self._changed:
             self._changed.wait_for(
                 lambda: self._membership is not None or not self._unchanged(ready), timeout_s
             )
-            return self._membership if self._unchanged(ready) else None
+            if self._membership is None or not self._unchanged(ready):
+                raise TransactionAborted("partitions were taken away while it was written")
+            return self._membership
 
     def committed(self, ready: Ready) -> None:
         """Forget what was committed, unless its partition has been taken away since."""

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -282,10 +283,9 @@ class Pipeline:
 
     def _hand_over(self, prepared: Prepared | None) -> None:
         while not self._abandon.is_set():
-            try:
-                return self._prepared.put(prepared, timeout=POLL_S)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                self._prepared.put(prepared, timeout=POLL_S)
+                return
 
     # The infer thread.
 
