@@ -19,6 +19,8 @@ CONNECT_MESSAGE: Final = b"__connect.errors.exception.message"
 REASON: Final = b"tuwen.reason"
 DETAIL: Final = b"tuwen.detail"
 MODEL: Final = b"tuwen.model"
+OMITTED: Final = b"tuwen.omitted"
+"""What of the record did not fit into the dead letter; it lies where the headers above say."""
 
 DETAIL_CHARACTERS_MAX: Final = 500
 

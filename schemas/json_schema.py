@@ -64,7 +64,7 @@ def main() -> None:
     GENERATED.mkdir(exist_ok=True)
     for name in CONTRACTS:
         path(name).write_text(text(name), encoding="utf-8")
-        sys.stdout.write(f"{path(name).relative_to(Path(__file__).parents[1])}\n")
+        sys.stdout.write(f"schemas/generated/{path(name).name}\n")
 
 
 if __name__ == "__main__":
