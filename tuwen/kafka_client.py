@@ -1,0 +1,95 @@
+"""Connect to Kafka for a command: bounded in time, and in words that say what to do."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Literal
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from tuwen.failures import Failed
+from worker.errors import UnknownTopic
+
+CONNECT_TIMEOUT_MS: Final = 2_500
+"""A command says within 5 s that nobody answers."""
+
+COMMON: Final = {
+    "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
+    "request_timeout_ms": 5_000,
+    "reconnect_backoff_max_ms": 1_000,
+}
+
+Start = Literal["beginning", "now"]
+
+
+@contextmanager
+def admin(servers: str) -> Iterator[Any]:
+    """Connect for questions and topics."""
+    client = _connect(KafkaAdminClient, servers)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextmanager
+def producer(servers: str) -> Iterator[Any]:
+    """Connect for sending; what was not flushed is not waited for."""
+    client = _connect(
+        KafkaProducer,
+        servers,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=10,
+        batch_size=256 * 1024,
+        compression_type="lz4",
+        delivery_timeout_ms=10_000,
+        max_block_ms=5_000,
+    )
+    try:
+        yield client
+    finally:
+        client.close(timeout=1)
+
+
+@contextmanager
+def reader(servers: str, topics: Sequence[str], start: Start) -> Iterator[Any]:
+    """Connect for reading all partitions of these topics, read_committed, without a group."""
+    client = _connect(
+        KafkaConsumer,
+        servers,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        fetch_max_wait_ms=100,
+    )
+    try:
+        partitions = [p for topic in topics for p in _partitions(client, topic)]
+        client.assign(partitions)
+        if start == "beginning":
+            client.seek_to_beginning(*partitions)
+        else:
+            client.seek_to_end(*partitions)
+            for partition in partitions:
+                client.position(partition, timeout_ms=5_000)
+        yield client
+    finally:
+        client.close(autocommit=False)
+
+
+def _partitions(client: Any, topic: str) -> list[Any]:
+    numbers = client.partitions_for_topic(topic)
+    if not numbers:
+        raise UnknownTopic(topic)
+    return [TopicPartition(topic, number) for number in sorted(numbers)]
+
+
+def _connect(kind: Any, servers: str, **settings: Any) -> Any:
+    try:
+        return kind(bootstrap_servers=servers.split(","), **COMMON, **settings)
+    except KafkaError as error:
+        raise Failed(
+            f"no answer from Kafka at {servers} within {CONNECT_TIMEOUT_MS / 1000:g} s: start it "
+            "(`tuwen kafka start` starts one here), or name another with --bootstrap-servers"
+        ) from error

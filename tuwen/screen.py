@@ -1,0 +1,82 @@
+"""What people see: consoles, and long work drawn as it goes; calm lines where no terminal is."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from schemas import progress
+
+LINE_INTERVAL_S = 5.0
+
+Clock = Callable[[], float]
+
+
+def out() -> Console:
+    """Results: stdout."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """What is told on the way: stderr."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def drawn(console: Console) -> Iterator[progress.Progress]:
+    """Give a `Progress` that is drawn as bars on a terminal, and as a few lines elsewhere."""
+    if not console.is_terminal:
+        yield Lines(console, time.monotonic)
+        return
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        yield Bars(bars)
+
+
+class Bars:
+    """A bar for each step; a finished one stays."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, int] = {}
+
+    def __call__(self, step: str, done: int, total: int, note: str = "") -> None:
+        """Move the step's bar."""
+        if step not in self._tasks:
+            self._tasks[step] = self._bars.add_task(escape(step), total=total, note="")
+        task = self._tasks[step]
+        self._bars.update(self._bars.tasks[task].id, completed=done, total=total)
+        if note:
+            self._bars.update(self._bars.tasks[task].id, note=escape(note))
+
+
+class Lines:
+    """A line when a step is finished, and one every few seconds in between."""
+
+    def __init__(self, console: Console, clock: Clock) -> None:
+        self._console = console
+        self._clock = clock
+        self._began: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+
+    def __call__(self, step: str, done: int, total: int, note: str = "") -> None:
+        """Print the step's state, when it is time to."""
+        now = self._clock()
+        began = self._began.setdefault(step, now)
+        last = self._told.setdefault(step, now)
+        if done < total and now - last < LINE_INTERVAL_S:
+            return
+        if self._told[step] == float("inf"):
+            return
+        self._told[step] = float("inf") if done >= total else now
+        tail = f"  {note}" if note else ""
+        self._console.print(f"  {step}  {done}/{total}  {now - began:.1f} s{tail}", markup=False)
