@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from typing import Literal
 
 import structlog
 
@@ -89,7 +90,9 @@ class Committer:
             self._metrics.transaction("committed", time.monotonic() - started_s)
         return True
 
-    def _failed(self, outcome: str, error: Exception, started_s: float) -> bool:
+    def _failed(
+        self, outcome: Literal["aborted", "in-doubt"], error: Exception, started_s: float
+    ) -> bool:
         self.trouble = str(error)
         self._metrics.transaction(outcome, time.monotonic() - started_s)
         self._log.warning("transaction failed, sent again", outcome=outcome, why=str(error))
@@ -100,11 +103,11 @@ class Committer:
         try:
             self._resolve_doubt()
             ready = self._ledger.ready()
-            published = [self._send(transaction, outcome) for outcome in ready.outcomes]  # 2
-            transaction.settle(self._settle_s)  # 3
-            if not published:  # all of it was committed by the transaction in doubt
+            if not ready.outcomes:  # the transaction in doubt did commit all of it
                 transaction.abort(self._timeout_s)
                 return 0
+            published = [self._send(transaction, outcome) for outcome in ready.outcomes]  # 2
+            transaction.settle(self._settle_s)  # 3
             membership = self._ledger.vouch(ready, self._settle_s)  # 4
             transaction.offsets(ready.positions, membership, self._timeout_s)  # 5
         except BaseException:
