@@ -67,6 +67,7 @@ class Committer:
         last_s = -self._interval_s
         while not abandon.is_set():
             if not self._ledger.wait_ready(WAIT_S):
+                self.trouble = ""  # what failed was taken away, and is somebody else's now
                 if finished.is_set():
                     return
                 continue

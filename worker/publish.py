@@ -4,7 +4,8 @@ Both carry the key, the headers and the timestamp of the record they answer. Not
 here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -109,6 +110,23 @@ class Publisher:
             record.timestamp_ms,
         )
         return Outcome(record, outgoing, None, None, reject.reason)
+
+    def shrinking(self, outcome: Outcome) -> Iterator[Outcome]:
+        """Give the outcome, then what stands for it where the broker finds it too large.
+
+        A verdict that does not fit becomes a dead letter; a dead letter that does not fit (the
+        headers made it larger than its record) says only where the record lies, and why.
+        """
+        yield outcome
+        if outcome.label is not None:
+            detail = f"a verdict of {len(outcome.outgoing.value or b'')} bytes"
+            reject = Reject(outcome.source, Reason.VERDICT_TOO_LARGE, detail)
+            outcome = self.dead_letter(reject)
+            yield outcome
+        kept = outcome.outgoing.headers[len(outcome.source.headers) :]
+        omitted = (*kept, (dead_letter.OMITTED, b"key, value and headers"))
+        outgoing = replace(outcome.outgoing, key=None, value=None, headers=omitted)
+        yield replace(outcome, outgoing=outgoing)
 
     def _why(self, reject: Reject) -> Headers:
         """Tell where the record was, what went wrong with it, and under which model."""
