@@ -1,0 +1,192 @@
+"""What a worker shows of itself: every metric, declared once, with labels from bounded sets."""
+
+import platform
+from collections import Counter as Tally
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from typing import Final, Literal
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from schemas.manifest import Manifest
+from worker.messages import Outcome, Partition
+
+_STAGE_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_BATCH_RECORDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_TO_VERDICT_S: Final = (
+    *(0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75),
+    *(1, 2, 5, 10, 30, 60, 300, 3600),
+)
+_TRANSACTION_S: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_CONFIDENCE: Final = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
+
+
+class BatchHistogram(Histogram):
+    """A histogram that takes a batch at once: one search for all instead of a loop for each."""
+
+    def observe_many(self, values: Sequence[float]) -> None:
+        """Count each of `values`, in the histogram's unit."""
+        if not values:
+            return
+        buckets = np.bincount(np.searchsorted(self._upper_bounds, values))
+        for bucket in np.flatnonzero(buckets):
+            self._buckets[bucket].inc(float(buckets[bucket]))
+        self._sum.inc(float(sum(values)))
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of its own. Any thread may tell it things."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._declare_posts(registry)
+        self._declare_work(registry)
+        self._declare_membership(registry)
+        self._stages: dict[str, tuple[BatchHistogram, Histogram]] = {}
+        Info("tuwen_build", "The program.", registry=registry).info(
+            {"version": version("tuwen"), "python": platform.python_version()}
+        )
+
+    def _declare_posts(self, registry: CollectorRegistry) -> None:
+        self._posts = Counter(
+            "tuwen_posts", "Source records that came to an end.", ["outcome"], registry=registry
+        )
+        self._rejects = Counter("tuwen_rejects", "Dead letters.", ["reason"], registry=registry)
+        self._missing = Counter(
+            "tuwen_missing", "Verdicts without one modality.", ["reason"], registry=registry
+        )
+        self._labels = Counter("tuwen_labels", "Verdicts.", ["label"], registry=registry)
+        self._confidence = BatchHistogram(
+            "tuwen_confidence",
+            "Probability of the label that was given.",
+            buckets=_CONFIDENCE,
+            registry=registry,
+        )
+        self._to_verdict = BatchHistogram(
+            "tuwen_post_to_verdict_seconds",
+            "From the post's timestamp to its verdict's commit.",
+            buckets=_TO_VERDICT_S,
+            registry=registry,
+        )
+        self._verdicts = self._posts.labels("verdict")
+        self._dead_letters = self._posts.labels("dead-letter")
+
+    def _declare_work(self, registry: CollectorRegistry) -> None:
+        self._stage_seconds = BatchHistogram(
+            "tuwen_stage_seconds",
+            "Time of one batch in one stage.",
+            ["stage"],
+            buckets=_STAGE_S,
+            registry=registry,
+        )
+        self._batch_records = Histogram(
+            "tuwen_batch_records",
+            "Records of one batch in one stage.",
+            ["stage"],
+            buckets=_BATCH_RECORDS,
+            registry=registry,
+        )
+        self._queues = Gauge(
+            "tuwen_queue_depth", "Records that wait before a stage.", ["queue"], registry=registry
+        )
+        self._transactions = Counter(
+            "tuwen_transactions", "Transactions that ended.", ["outcome"], registry=registry
+        )
+        self._transaction_seconds = Histogram(
+            "tuwen_transaction_seconds",
+            "Time of one transaction.",
+            buckets=_TRANSACTION_S,
+            registry=registry,
+        )
+
+    def _declare_membership(self, registry: CollectorRegistry) -> None:
+        self._lag = Gauge(
+            "tuwen_lag_records",
+            "Records of the log that are not yet read.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self._rebalances = Counter(
+            "tuwen_rebalances", "Changes of ownership.", ["kind"], registry=registry
+        )
+        self._moved = Counter(
+            "tuwen_partitions_moved",
+            "Partitions that changed owner.",
+            ["kind"],
+            registry=registry,
+        )
+        self._assigned = Gauge(
+            "tuwen_partitions_assigned", "Partitions owned now.", registry=registry
+        )
+        self._model = Info("tuwen_model", "The bundle that labels.", registry=registry)
+
+    def outcomes(self, outcomes: Sequence[Outcome], now_ms: int) -> None:
+        """Tell what posts came to, once it is committed; `now_ms` is since the epoch, UTC."""
+        verdicts = [outcome for outcome in outcomes if outcome.label is not None]
+        self._verdicts.inc(len(verdicts))
+        self._dead_letters.inc(len(outcomes) - len(verdicts))
+        _add(self._labels, (verdict.label for verdict in verdicts))
+        _add(self._missing, (verdict.reason for verdict in verdicts))
+        if len(verdicts) < len(outcomes):
+            _add(self._rejects, (reject.reason for reject in outcomes if reject.label is None))
+        self._confidence.observe_many([verdict.confidence or 0.0 for verdict in verdicts])
+        # A producer's clock may be ahead of ours: no verdict comes before its post.
+        self._to_verdict.observe_many(
+            [max(0, now_ms - verdict.source.timestamp_ms) / 1000 for verdict in verdicts]
+        )
+
+    def stage(self, name: str, seconds: float, records: int) -> None:
+        """Tell that a batch of `records` took `seconds` in the stage `name`."""
+        if name not in self._stages:
+            self._stages[name] = (
+                self._stage_seconds.labels(name),
+                self._batch_records.labels(name),
+            )
+        stage_seconds, batch_records = self._stages[name]
+        stage_seconds.observe(seconds)
+        batch_records.observe(records)
+
+    def queue(self, name: str, depth: int) -> None:
+        """Tell how many records wait in the queue `name`."""
+        self._queues.labels(name).set(depth)
+
+    def lag(self, partition: Partition, records: int) -> None:
+        """Tell how far behind the end of its log a partition is."""
+        self._lag.labels(partition.topic, str(partition.number)).set(records)
+
+    def forget(self, partition: Partition) -> None:
+        """Stop showing a partition that is not owned any more."""
+        self._lag.remove(partition.topic, str(partition.number))
+
+    def transaction(
+        self, outcome: Literal["committed", "aborted", "in-doubt"], seconds: float
+    ) -> None:
+        """Tell how a transaction ended, and how long it took."""
+        self._transactions.labels(outcome).inc()
+        self._transaction_seconds.observe(seconds)
+
+    def rebalance(self, kind: Literal["gained", "revoked", "lost"], partitions: int) -> None:
+        """Tell that `partitions` changed owner."""
+        self._rebalances.labels(kind).inc()
+        self._moved.labels(kind).inc(partitions)
+
+    def assigned(self, partitions: int) -> None:
+        """Tell how many partitions are owned now."""
+        self._assigned.set(partitions)
+
+    def model(self, manifest: Manifest) -> None:
+        """Tell which bundle labels."""
+        self._model.info(
+            {
+                "name": manifest.name,
+                "version": manifest.version,
+                "strategy": manifest.strategy,
+            }
+        )
+
+
+def _add(counter: Counter, labels: Iterable[str | None]) -> None:
+    """Count each label, and skip None: one increment for all of the same."""
+    for label, count in Tally(labels).items():
+        if label is not None:
+            counter.labels(label).inc(count)
