@@ -62,23 +62,18 @@ class Fetcher:
                 if has_text and self._on_image_failure == "degrade":
                     return Fetched(record, post, None, reason)
                 return Reject(record, reason, detail)
+            case None if not has_text:
+                return Reject(record, Reason.MODALITY_UNUSED, self._unused())
             case None:
-                if not has_text:
-                    return Reject(record, Reason.MODALITY_UNUSED, self._unused())
-                unused = post.has_image
-                return Fetched(
-                    record, post, None, Reason.MODALITY_UNUSED if unused else self._absent("image")
-                )
+                return Fetched(record, post, None, self._absent("image", there=post.has_image))
             case _:
-                if has_text:
-                    return Fetched(record, post, image, None)
-                unused = post.has_text
-                return Fetched(
-                    record, post, image, Reason.MODALITY_UNUSED if unused else self._absent("text")
-                )
+                missing = None if has_text else self._absent("text", there=post.has_text)
+                return Fetched(record, post, image, missing)
 
-    def _absent(self, modality: Modality) -> Reason | None:
-        """A modality that the model does not know is not missing."""
+    def _absent(self, modality: Modality, *, there: bool) -> Reason | None:
+        """Why the modality is not used; one that the model does not know is not missing."""
+        if there:
+            return Reason.MODALITY_UNUSED
         if modality not in self._modalities:
             return None
         return Reason.NO_IMAGE if modality == "image" else Reason.NO_TEXT

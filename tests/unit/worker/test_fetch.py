@@ -1,0 +1,133 @@
+"""What a post without a usable image is worth."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from features.images import ImageProblem
+from schemas.post import Post
+from schemas.reasons import Reason
+from schemas.verdict import Modality
+from worker.fetch import Fetcher, OnImageFailure
+from worker.messages import Fetched, Partition, Read, Record, Reject
+
+GOOD, DAMAGED, ABSENT = "file:good.jpg", "file:damaged.jpg", "file:absent.jpg"
+PIXELS = np.zeros((2, 2, 3), np.uint8)
+
+
+class Shelf:
+    """An image source with two images, one of them damaged; notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+        """Give what is there."""
+        self.asked += references
+        gone = ImageProblem(Reason.IMAGE_NOT_FOUND, "no such file")
+        return [gone if r == ABSENT else r.encode() for r in references]
+
+
+class Lens:
+    """A decoder that sees one of the two."""
+
+    def decode(self, images: Sequence[bytes]) -> list[NDArray[np.uint8] | ImageProblem]:
+        """Give pixels of the good one."""
+        damaged = ImageProblem(Reason.IMAGE_DAMAGED, "ends too early")
+        return [damaged if image == DAMAGED.encode() else PIXELS for image in images]
+
+
+def fetched(
+    text: str | None,
+    image: str | None,
+    modalities: tuple[Modality, ...] = ("text", "image"),
+    on_image_failure: OnImageFailure = "degrade",
+) -> Fetched | Reject:
+    """What becomes of one post."""
+    read = Read(Record(Partition("posts", 0), 0, None, b"", (), 0), Post("1", text, image))
+    (answer,) = Fetcher(Shelf(), Lens(), modalities, on_image_failure).fetch([read])
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "has_pixels", "missing"),
+    [
+        ("好", GOOD, True, None),
+        ("好", None, False, Reason.NO_IMAGE),
+        ("好", "", False, Reason.NO_IMAGE),
+        (None, GOOD, True, Reason.NO_TEXT),
+        (" ", GOOD, True, Reason.NO_TEXT),
+        ("好", DAMAGED, False, Reason.IMAGE_DAMAGED),
+        ("好", ABSENT, False, Reason.IMAGE_NOT_FOUND),
+    ],
+)
+def test_a_post_goes_on_with_what_it_has(
+    text: str | None, image: str | None, has_pixels: bool, missing: Reason | None
+) -> None:
+    """By default one modality is enough, and the verdict will say which was missing."""
+    post = fetched(text, image)
+    assert isinstance(post, Fetched)
+    assert (post.pixels is not None, post.missing) == (has_pixels, missing)
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"), [(DAMAGED, Reason.IMAGE_DAMAGED), (ABSENT, Reason.IMAGE_NOT_FOUND)]
+)
+@pytest.mark.parametrize(
+    ("text", "on_image_failure"), [(None, "degrade"), ("好", "dead-letter"), (None, "dead-letter")]
+)
+def test_a_post_is_rejected_when_the_image_was_needed(
+    text: str | None, on_image_failure: OnImageFailure, image: str, reason: Reason
+) -> None:
+    """Without a text, or where the settings say so, the image's reason is the post's."""
+    post = fetched(text, image, on_image_failure=on_image_failure)
+    assert isinstance(post, Reject)
+    assert post.reason == reason
+
+
+def test_a_model_of_texts_fetches_no_image() -> None:
+    """What the model cannot use costs nothing, and is called unused, not missing."""
+    shelf = Shelf()
+    read = Read(Record(Partition("posts", 0), 0, None, b"", (), 0), Post("1", "好", GOOD))
+    (post,) = Fetcher(shelf, Lens(), ("text",), "degrade").fetch([read])
+    assert isinstance(post, Fetched)
+    assert (shelf.asked, post.missing) == ([], Reason.MODALITY_UNUSED)
+
+
+@pytest.mark.parametrize(
+    ("modality", "text", "image"), [("text", None, GOOD), ("image", "好", None)]
+)
+def test_a_post_of_which_the_model_can_use_nothing_is_rejected(
+    modality: Modality, text: str | None, image: str | None
+) -> None:
+    """A model of one modality has no answer for the other."""
+    post = fetched(text, image, (modality,))
+    assert isinstance(post, Reject)
+    assert post.reason == Reason.MODALITY_UNUSED
+
+
+@pytest.mark.parametrize(
+    ("modality", "text", "image"), [("text", "好", None), ("image", None, GOOD)]
+)
+def test_a_modality_that_the_model_does_not_know_is_not_missing(
+    modality: Modality, text: str | None, image: str | None
+) -> None:
+    """A model of texts misses nothing in a post without an image."""
+    post = fetched(text, image, (modality,))
+    assert isinstance(post, Fetched)
+    assert post.missing is None
+
+
+def test_a_batch_keeps_its_order() -> None:
+    """Posts with and without images, good and bad, come out as they went in."""
+    posts = [("甲", GOOD), ("乙", None), ("丙", ABSENT), ("丁", DAMAGED), ("戊", GOOD)]
+    reads = [
+        Read(Record(Partition("posts", 0), offset, None, b"", (), 0), Post(text, text, image))
+        for offset, (text, image) in enumerate(posts)
+    ]
+    shelf = Shelf()
+    answers = Fetcher(shelf, Lens(), ("text", "image"), "degrade").fetch(reads)
+    assert [answer.record for answer in answers] == [read.record for read in reads]
+    assert shelf.asked == [GOOD, ABSENT, DAMAGED, GOOD]
