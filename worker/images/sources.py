@@ -1,0 +1,53 @@
+"""A batch of image references goes in, the images' bytes or the reasons against them come out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from features.images import ImageProblem
+from schemas.reasons import Reason
+
+OFF: Final = frozenset({"http", "https", "s3", "gs", "az"})
+"""Schemes that are known, and cannot be fetched safely yet."""
+
+SCHEME_CHARACTERS_MAX: Final = 20
+
+
+class ImageSource(Protocol):
+    """Where images come from."""
+
+    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+        """Give each reference's bytes, or why they cannot be had; in the same order."""
+
+
+class SourcesByScheme:
+    """Hands each reference to the source of its scheme: the letters before the first colon."""
+
+    def __init__(self, sources: Mapping[str, ImageSource]) -> None:
+        self._sources = dict(sources)
+
+    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+        """Ask each source once for all that is its own."""
+        schemes = [reference.partition(":")[0].lower() for reference in references]
+        rows: dict[str, list[int]] = {}
+        for row, scheme in enumerate(schemes):
+            rows.setdefault(scheme, []).append(row)
+        fetched: dict[int, bytes | ImageProblem] = {}
+        for scheme, own in rows.items():
+            images = self._of(scheme, [references[row] for row in own])
+            fetched.update(zip(own, images, strict=True))
+        return [fetched[row] for row in range(len(references))]
+
+    def _of(self, scheme: str, references: Sequence[str]) -> list[bytes | ImageProblem]:
+        source = self._sources.get(scheme)
+        if source is None:
+            return [_refused(scheme, reference) for reference in references]
+        return source.fetch(references)
+
+
+def _refused(scheme: str, reference: str) -> ImageProblem:
+    if scheme in OFF and ":" in reference:
+        return ImageProblem(Reason.IMAGE_SCHEME_OFF, f"{scheme}: is not available yet")
+    # A reference without a scheme is the post's content, and not repeated.
+    known = scheme if ":" in reference and len(scheme) <= SCHEME_CHARACTERS_MAX else ""
+    named = f"the scheme {known!r} is unknown" if known else "the reference has no scheme"
+    return ImageProblem(Reason.IMAGE_SCHEME_UNKNOWN, f"{named}: use file: or data:")
