@@ -1,1 +1,1 @@
-"""Bytes and strings to arrays: the one implementation that train, inference and worker all use."""
+"""Strings and bytes to arrays: the one implementation for training, the gate, and serving."""

@@ -1,0 +1,43 @@
+"""A text as it came to the text as it is cut: the cleaning that a block of the manifest names."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from schemas.manifest import TextBlock
+
+_NUL: Final = "\0"
+_WHITE_SPACE: Final = re.compile(r"\s+")
+_RUN: Final = re.compile(r"([^\0])\1+")
+"""NUL apart, which separates the texts of a batch."""
+
+
+def clean(block: TextBlock, text: str) -> str:
+    """Lowercase, white space, accents, runs: the block's steps in this order."""
+    cleaned = text.lower() if block.lowercase else text
+    if block.collapse_white_space:
+        cleaned = _WHITE_SPACE.sub(" ", cleaned)
+    if block.strip_accents and not cleaned.isascii():
+        decomposed = unicodedata.normalize("NFKD", cleaned)
+        cleaned = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return _cut_runs(cleaned, block.run_characters_max)
+
+
+def clean_batch(block: TextBlock, texts: Sequence[str]) -> list[str]:
+    """`clean` of each text; a batch goes through each step as one string."""
+    joined = _NUL.join(texts)
+    if not texts or joined.count(_NUL) != len(texts) - 1:
+        return [clean(block, text) for text in texts]
+    return clean(block, joined).split(_NUL)
+
+
+def _cut_runs(text: str, characters_max: int) -> str:
+    """Shorten each run of one character; numpy looks first, for few texts have such a run."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    repeats = (codes[1:] == codes[:-1]).tobytes()
+    if b"\1" * characters_max not in repeats:
+        return text
+    return _RUN.sub(lambda run: run[0][:characters_max], text)
