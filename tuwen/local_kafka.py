@@ -252,6 +252,9 @@ def properties(state: Path, port: int, controller_port: int) -> str:
         "log.dirs": state / "log",
         # A topic that nobody made is an error to be seen.
         "auto.create.topics.enable": "false",
+        # After a kill -9 the next start waits until this has passed since the last heartbeat.
+        "broker.session.timeout.ms": 4500,
+        "broker.heartbeat.interval.ms": 1000,
         # The first member of a group need not wait for others.
         "group.initial.rebalance.delay.ms": 0,
         "offsets.topic.num.partitions": 8,
