@@ -1,0 +1,243 @@
+"""The consuming half of the adapter: one member of the group, owned by the poll thread."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import chain
+from typing import Any, Final
+
+import kafka.errors as client
+from kafka import KafkaConsumer
+from kafka.consumer.fetcher import Fetcher
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.structs import MemberState, TopicPartition
+
+from worker.errors import OffsetOutOfRange, Unavailable, Undecodable
+from worker.kafka.broker import Ends, Membership, Polled, Position
+from worker.kafka.client_errors import translated
+from worker.kafka.client_settings import ClientSettings
+from worker.kafka.exact_records import ExactRecords
+from worker.kafka.ownership import Ownership
+from worker.messages import Partition, Record
+
+# A member learns from a heartbeat that others wait for it: partitions move no faster than this.
+HEARTBEAT_MS: Final = 500
+# A fetch holds its connection that long when there is nothing, and other questions wait behind it.
+FETCH_WAIT_MS: Final = 200
+RETRY_BACKOFF_MS: Final = 20
+RECONNECT_BACKOFF_MAX_MS: Final = 1_000
+# What is fetched and not yet polled, at most; one larger record still comes.
+FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
+RECEIVE_BUFFER_BYTES: Final = 256 * 1024
+
+
+def consumer_config(settings: ClientSettings) -> dict[str, Any]:
+    """Say everything that kafka-python's defaults would get wrong for us."""
+    return {
+        "bootstrap_servers": settings.bootstrap_servers.split(","),
+        "client_id": settings.slot_id,
+        "group_id": settings.group,
+        "partition_assignment_strategy": (CooperativeStickyAssignor,),
+        # Offsets go with the transaction, and never by themselves.
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        # Also makes offset fetches wait for open transactions (require_stable).
+        "isolation_level": "read_committed",
+        "allow_auto_create_topics": False,
+        "request_timeout_ms": settings.request_timeout_ms,
+        "session_timeout_ms": settings.session_timeout_ms,
+        "max_poll_interval_ms": settings.max_poll_interval_ms,
+        "bootstrap_timeout_ms": bootstrap_timeout_ms(settings),
+        "heartbeat_interval_ms": HEARTBEAT_MS,
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
+        "fetch_max_bytes": FETCH_BYTES_MAX,
+        "retry_backoff_ms": RETRY_BACKOFF_MS,
+        "reconnect_backoff_max_ms": RECONNECT_BACKOFF_MAX_MS,
+        "receive_buffer_bytes": RECEIVE_BUFFER_BYTES,
+        "metrics_enabled": False,
+    }
+
+
+def bootstrap_timeout_ms(settings: ClientSettings) -> int:
+    """An operator is told within five seconds that nobody answers."""
+    return min(settings.request_timeout_ms, 4_000)
+
+
+class GroupConsumer:
+    """A member of the group; `consumer` comes connected, and is closed by `close`."""
+
+    def __init__(self, consumer: KafkaConsumer, settings: ClientSettings) -> None:
+        self._consumer = consumer
+        self._servers = settings.bootstrap_servers
+        self._patience_s = settings.request_timeout_ms / 1_000
+        # kafka-python offers no public way to what is used below; its version is pinned.
+        self._subscription = consumer._subscription  # noqa: SLF001
+        self._coordinator = consumer._coordinator  # noqa: SLF001
+        self._fetcher = consumer._fetcher  # noqa: SLF001
+        self._fetcher.PartitionRecords = ExactRecords
+        # Without committed offsets a partition is read from its beginning; where the log has lost
+        # what is to be read next, that is an error and not a reason to begin anew.
+        self._subscription.has_default_offset_reset_policy = lambda: False
+        self._all_ends = Fetcher(
+            consumer._client,  # noqa: SLF001
+            self._subscription,
+            isolation_level="read_uncommitted",
+            request_timeout_ms=settings.request_timeout_ms,
+        )
+        self._ownership = Ownership()
+        self._positions: dict[Partition, int] = {}
+        self._stopped: set[Partition] = set()
+        self._silent_since_s: float | None = None
+        consumer.subscribe([settings.topic], listener=self._ownership)
+
+    def poll(self, timeout_s: float, records_max: int) -> Polled:
+        """Poll once; a partition that cannot be read is raised once, and stopped."""
+        with translated("polling"):
+            try:
+                fetched = self._consumer.poll(timeout_s * 1_000, records_max)
+            except Undecodable as error:
+                self._stop(error.partition)
+                raise
+            except client.OffsetOutOfRangeError as error:
+                raise self._out_of_range(error) from error
+        records: list[Record] = list(chain.from_iterable(fetched.values()))
+        # The membership first, the changes after: what comes between would be seen twice, never
+        # missed. A listener runs only inside the poll above, so nothing does come between.
+        membership = self._membership()
+        gained, revoked, lost = self._ownership.take()
+        for partition in chain(revoked, lost):
+            self._positions.pop(partition, None)
+            self._stopped.discard(partition)
+        if not records:
+            self._notice_silence()
+        return Polled(records, self._moved(), gained, revoked, lost, membership)
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        """Give nothing of these, though they are still fetched up to a bound."""
+        self._consumer.pause(*self._assigned(partitions))
+
+    def resume(self, partitions: Collection[Partition]) -> None:
+        """Give records of these again, but for those that cannot be read."""
+        self._consumer.resume(*self._assigned(set(partitions) - self._stopped))
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Read on at `offset`; what could not be read is tried again."""
+        for assigned in self._assigned([partition]):
+            self._consumer.seek(assigned, offset)
+            self._positions[partition] = offset
+            if partition in self._stopped:
+                self._stopped.discard(partition)
+                self._consumer.resume(assigned)
+
+    def committed(
+        self, partitions: Collection[Partition], timeout_s: float
+    ) -> Mapping[Partition, Position]:
+        """Ask the group's coordinator; it waits for transactions that are still open."""
+        wanted = {TopicPartition(*partition) for partition in partitions}
+        with translated("asking for committed offsets"):
+            found = self._coordinator.fetch_committed_offsets(wanted, timeout_ms=timeout_s * 1_000)
+        return {
+            Partition(*partition): Position(known.offset, known.metadata or "")
+            for partition, known in found.items()
+        }
+
+    def ends(self, partitions: Collection[Partition], timeout_s: float) -> Mapping[Partition, Ends]:
+        """Ask the leaders of the logs."""
+        wanted = [TopicPartition(*partition) for partition in partitions]
+        with translated("asking for the ends of the logs"):
+            stable = self._fetcher.end_offsets(wanted, timeout_s * 1_000)
+            high = self._all_ends.end_offsets(wanted, timeout_s * 1_000)
+        return {Partition(*each): Ends(stable[each], high[each]) for each in wanted}
+
+    def close(self, timeout_s: float, *, leave: bool) -> None:
+        """Close within `timeout_s`, whatever the broker does; `leave` tells the group."""
+        closing = self._leave if leave else self._vanish
+        bounded(lambda: closing(timeout_s), timeout_s, "closing the consumer")
+
+    def _leave(self, timeout_s: float) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=timeout_s * 1_000)
+
+    def _vanish(self, _timeout_s: float) -> None:
+        self._coordinator._close_heartbeat()  # noqa: SLF001 -- close() would leave the group.
+        self._consumer._closed = True  # noqa: SLF001
+        self._consumer._client.close()  # noqa: SLF001
+
+    def _membership(self) -> Membership | None:
+        """Take the proof of membership; out of the group its generation is -1 and fences nobody."""
+        member = self._consumer.group_metadata()
+        stable = member.state == MemberState.STABLE
+        if stable and member.generation_id > 0 and member.member_id:
+            return Membership(member)
+        return None
+
+    def _moved(self) -> Mapping[Partition, int]:
+        """Give the positions that are not where they were told to be."""
+        moved = {}
+        for partition in self._ownership.owned:
+            assigned = self._subscription.assignment.get(partition)
+            if assigned is None or assigned.position is None:
+                continue
+            offset = assigned.position.offset
+            if self._positions.get(partition) != offset:
+                self._positions[partition] = moved[partition] = offset
+        return moved
+
+    def _assigned(self, partitions: Iterable[Partition]) -> list[TopicPartition]:
+        assigned = self._consumer.assignment()
+        return [TopicPartition(*partition) for partition in partitions if partition in assigned]
+
+    def _stop(self, partition: Partition) -> None:
+        """Stop reading where no record can be made of the bytes; the others go on."""
+        self._stopped.add(partition)
+        self._consumer.pause(*self._assigned([partition]))
+        # Else a seek would find the broken rest of this fetch in its way.
+        left = self._fetcher._next_partition_records  # noqa: SLF001
+        if left is not None and left.topic_partition == partition:
+            left.drain()
+            self._fetcher._next_partition_records = None  # noqa: SLF001
+
+    def _out_of_range(self, error: client.OffsetOutOfRangeError) -> OffsetOutOfRange:
+        (found, offset), *_ = error.args[0].items()
+        partition = Partition(*found)
+        self._stop(partition)
+        return OffsetOutOfRange(
+            partition,
+            f"{partition.topic}/{partition.number} has no offset {offset} any more: records were "
+            "deleted before they were read; the partition stops there",
+        )
+
+    def _notice_silence(self) -> None:
+        """Raise Unavailable when the group's coordinator has been unknown for too long."""
+        now_s = time.monotonic()
+        if not self._coordinator.coordinator_unknown():
+            self._silent_since_s = None
+        elif self._silent_since_s is None:
+            self._silent_since_s = now_s
+        elif now_s - self._silent_since_s > self._patience_s:
+            self._silent_since_s = now_s
+            raise Unavailable(
+                f"no answer from Kafka at {self._servers} for {self._patience_s:.0f} s: "
+                "see whether it runs and can be reached; the worker goes on when it answers"
+            )
+
+
+def bounded(work: Callable[[], None], timeout_s: float, doing: str) -> None:
+    """Do `work`, but wait no longer than `timeout_s`; Unavailable when it takes longer.
+
+    kafka-python waits for ever in places. The thread is left behind, and dies with the process.
+    """
+    failures: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            work()
+        except client.KafkaError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=attempt, name=doing, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if thread.is_alive():
+        raise Unavailable(f"{doing}: took longer than {timeout_s:.1f} s")
+    if failures:
+        raise Unavailable(f"{doing}: {failures[0]}") from failures[0]

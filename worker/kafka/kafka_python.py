@@ -1,0 +1,94 @@
+"""The broker seam on kafka-python: `connect` gives a member of the group with its producer."""
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Any
+
+from kafka import KafkaConsumer
+
+from worker.errors import Unavailable
+from worker.kafka.broker import Broker, Ends, Membership, Polled, Position, Transaction
+from worker.kafka.client_errors import quieten
+from worker.kafka.client_settings import ClientSettings
+from worker.kafka.cluster_questions import ClusterQuestions
+from worker.kafka.connections import connected
+from worker.kafka.kafka_consumer import GroupConsumer, consumer_config
+from worker.kafka.kafka_producer import Slot
+from worker.messages import Partition
+
+
+def connect(settings: ClientSettings) -> Broker:
+    """Connect, and see that the topic exists; the group is joined by polling.
+
+    Raises:
+        Unavailable: nobody answers, within five seconds.
+        UnknownTopic: there is no topic of that name.
+        NotAuthorized: the broker forbids to look.
+    """
+    quieten()
+    consumer = connected(KafkaConsumer, consumer_config(settings), settings.bootstrap_servers)
+    questions = ClusterQuestions(consumer)
+    try:
+        questions.partitions(settings.topic, settings.request_timeout_ms / 1_000)
+        return KafkaPython(consumer, questions, settings)
+    except BaseException:
+        consumer.close(autocommit=False, timeout_ms=0)
+        raise
+
+
+class KafkaPython:
+    """A `Broker`: the consumer's calls belong to the poll thread, a transaction's to another."""
+
+    def __init__(
+        self, consumer: KafkaConsumer, questions: ClusterQuestions, settings: ClientSettings
+    ) -> None:
+        self._member = GroupConsumer(consumer, settings)
+        self._questions = questions
+        self._slot = Slot(settings, questions)
+
+    def poll(self, timeout_s: float, records_max: int) -> Polled:
+        """Wait for records at most `timeout_s`, and give at most `records_max`."""
+        return self._member.poll(timeout_s, records_max)
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        """Give no records of these until `resume`."""
+        self._member.pause(partitions)
+
+    def resume(self, partitions: Collection[Partition]) -> None:
+        """Give records of these again."""
+        self._member.resume(partitions)
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Go on reading at `offset`."""
+        self._member.seek(partition, offset)
+
+    def committed(
+        self, partitions: Collection[Partition], timeout_s: float
+    ) -> Mapping[Partition, Position]:
+        """Give the group's stable positions."""
+        return self._member.committed(partitions, timeout_s)
+
+    def ends(self, partitions: Collection[Partition], timeout_s: float) -> Mapping[Partition, Ends]:
+        """Give the ends of the logs."""
+        return self._member.ends(partitions, timeout_s)
+
+    def partitions(self, topic: str, timeout_s: float) -> int:
+        """Count the partitions of a topic."""
+        return self._questions.partitions(topic, timeout_s)
+
+    def mark(
+        self, positions: Mapping[Partition, Position], membership: Membership, timeout_s: float
+    ) -> None:
+        """Commit positions outside any transaction."""
+        member: Any = membership
+        self._questions.commit(positions, member, timeout_s)
+
+    def begin(self, timeout_s: float) -> Transaction:
+        """Begin a transaction, with a new producer when the last one was thrown away."""
+        return self._slot.begin(timeout_s)
+
+    def close(self, timeout_s: float, *, leave: bool) -> None:
+        """Close producer and consumer; what does not close in time is left to the process's end."""
+        self._slot.discard()
+        with suppress(Unavailable):
+            self._member.close(timeout_s, leave=leave)
