@@ -12,10 +12,11 @@
       fusion/<strategy>/weights.npz   its arrays, as JSON and npz read them without pickle
       oof.npz                         `ids`, `folds`, `labels`, `text.scores`, `image.scores`
       evaluation.json                 `schemas.manifest.Evaluation`, by strategy
-      reference/rows.jsonl            the gate's rows: id, text, image (path beneath the corpus,
-                                      or beneath `reference/images/`), `set` evaluation|adversarial
-      reference/tokens.jsonl          per row the list of tokens that jieba itself cuts, null
-                                      where there is no text
+      reference/rows.jsonl            the gate's rows, one `ReferenceRow` a line
+      reference/tokens.jsonl          per row what jieba itself gives, `jieba.lcut(clean(block,
+                                      text), HMM=block.hmm)`, white space included, for the first
+                                      block whose analyzer is `words`; null where the text is
+                                      absent or no block cuts words
       reference/scores.npz            per stage float64, rows in the order of rows.jsonl, NaN where
                                       a modality is absent: `text.scores`, `image.scores`,
                                       `text.embedding` and `image.embedding` where they exist,
@@ -24,10 +25,30 @@
 
 Text weights: tf = count, or 1 + ln(count) where `sublinear_tf`; x = tf·idf over all blocks'
 columns, each block divided by its own l2 norm; raw scores = x @ coefficients.T + intercepts.
-With two labels Kt = 1 and a positive score speaks for labels[1].
+With two labels Kt may be 1, and a positive score speaks for labels[1].
+
+A text is present when `Post.has_text` says so. The adversarial rows are texts (empty, one
+character, emoji, odd Han, 10,000 characters, all unknown words) and images (blank, tiny, huge,
+grey, CMYK, transparent), alone and together.
+
+Fusion weights, K labels, M modalities in the order of `Models.modalities`. A row's pattern is
+the sum of 2^m over its modalities m that are present, P = 2^M; what is absent counts as 0.
+  softmax(x, A, b) = softmax over labels of x @ A[pattern] + b[pattern]
+`soft-voting`, weights.npz:
+  `text.A` [Kt,K], `text.b` [K], `image.A` [Ki,K], `image.b` [K]: each modality's calibration,
+  probabilities p_m = softmax(raw scores @ A + b); `votes` [M]: vote = Σ votes_m·p_m / Σ votes_m
+  over what is present; `A` [P,K,K], `b` [P,K]: published = softmax(ln max(vote, 1e-12), A, b).
+  With one modality A = 1 and b = 0: the answer is that modality's own calibrated score.
+`concatenation`, strategy.json {"features": [tensor names in their order], "gamma": float} and
+weights.npz:
+  x = the features side by side, `mean` [D], `scale` [D] of a StandardScaler, `support_vectors`
+  [S,D] (standardised), `coefficients` [Km,S], `intercepts` [Km]:
+  margin = exp(-gamma·|x - support vector|²) @ coefficients.T + intercepts
+  `A` [P,Km+Kt+Ki,K], `b` [P,K]: published = softmax([margin, text.scores, image.scores], A, b)
+  in the order of `modalities`, so that one modality alone is answered from its own scores.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -43,6 +64,16 @@ class Artefact(Strict, frozen=True):
 
     name: str
     fitted_rows: tuple[str, ...]
+
+
+class ReferenceRow(Strict, frozen=True):
+    """A row of the gate. `image` is a path beneath the corpus, or beneath `reference/images/`."""
+
+    id: str
+    text: str | None
+    image: str | None
+    set: Literal["evaluation", "adversarial"]
+    image_in: Literal["corpus", "reference"] = "corpus"
 
 
 class Models(Strict, frozen=True):
