@@ -3,20 +3,19 @@
 import typer
 
 
-def application(*, example: str) -> typer.Typer:
-    """Make the application of one command or group."""
+def application() -> typer.Typer:
+    """Make the application of one command, whose epilog is its example."""
     return typer.Typer(
         add_completion=False,
-        no_args_is_help=False,
         # rich's help imports Markdown, tracebacks and highlighters: half a second for each --help.
         rich_markup_mode=None,
-        epilog=f"Example:  {example}",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
 
 def group(*, example: str) -> typer.Typer:
     """Make the application of a group of commands, which alone shows its help."""
-    app = application(example=example)
+    app = application()
+    app.info.epilog = f"Example:  {example}"
     app.info.no_args_is_help = True
     return app

@@ -9,6 +9,8 @@ from kafka.errors import KafkaError
 
 from tuwen.failures import Failed
 from worker.errors import UnknownTopic
+from worker.kafka.exact_records import ExactRecords
+from worker.messages import Record
 
 CONNECT_TIMEOUT_MS: Final = 2_500
 """A command says within 5 s that nobody answers."""
@@ -54,7 +56,10 @@ def producer(servers: str) -> Iterator[Any]:
 
 @contextmanager
 def reader(servers: str, topics: Sequence[str], start: Start) -> Iterator[Any]:
-    """Connect for reading all partitions of these topics, read_committed, without a group."""
+    """Connect for reading all partitions of these topics, read_committed, without a group.
+
+    Its polls give `worker.messages.Record`s: byte for byte, headers that are no UTF-8 included.
+    """
     client = _connect(
         KafkaConsumer,
         servers,
@@ -64,6 +69,8 @@ def reader(servers: str, topics: Sequence[str], start: Start) -> Iterator[Any]:
         isolation_level="read_committed",
         fetch_max_wait_ms=100,
     )
+    # kafka-python has no public way to this; its version is pinned.
+    client._fetcher.PartitionRecords = ExactRecords  # noqa: SLF001
     try:
         partitions = [p for topic in topics for p in _partitions(client, topic)]
         client.assign(partitions)
@@ -93,3 +100,18 @@ def _connect(kind: Any, servers: str, **settings: Any) -> Any:
             f"no answer from Kafka at {servers} within {CONNECT_TIMEOUT_MS / 1000:g} s: start it "
             "(`tuwen kafka start` starts one here), or name another with --bootstrap-servers"
         ) from error
+
+
+def polled(client: Any, timeout_ms: int, records_max: int = 5_000) -> list[Record]:
+    """Poll once, and give the records of all partitions together."""
+    by_partition = client.poll(timeout_ms, max_records=records_max)
+    return [record for records in by_partition.values() for record in records]
+
+
+def read_all(servers: str, topics: Sequence[str]) -> Iterator[Record]:
+    """Read all that is committed in these topics now, from their beginning to their end."""
+    with reader(servers, topics, "beginning") as client:
+        # With isolation read_committed these are the last stable offsets.
+        ends = client.end_offsets(client.assignment())
+        while any(client.position(p, timeout_ms=5_000) < end for p, end in ends.items()):
+            yield from polled(client, 200)

@@ -14,10 +14,10 @@ from tuwen.screen import out
 from worker.settings import WorkerSettings
 from worker.settings_sources import Setting, describe
 
-app = application(example="TUWEN_GROUP=canary tuwen settings --processes 4")
+app = application()
 
 
-@app.command()
+@app.command(epilog="Example:  TUWEN_GROUP=canary tuwen settings --processes 4")
 @with_flags(*WorkerSettings.model_fields)
 def settings(
     *,

@@ -1,0 +1,1 @@
+"""What comes out of the workers, counted and drawn while it comes."""
