@@ -82,14 +82,6 @@ class WorkerSettings(BaseSettings):
         description="Least time between two commits. A lone post commits at once whatever this "
         "is; 100 saves CPU under load, for verdicts that much later.",
     )
-    linger_ms: int = Field(
-        default=5,
-        ge=0,
-        le=1000,
-        description="How long the producer waits for company before it sends. Each commit "
-        "flushes, so that more gains little.",
-    )
-
     batch_records_max: int = Field(
         default=64,
         ge=1,
@@ -171,8 +163,8 @@ class WorkerSettings(BaseSettings):
         default=6_000,
         ge=100,
         le=600_000,
-        description="How long a record may take to be written, retries included: at least "
-        "linger + request, and less than the transaction.",
+        description="How long a record may take to be written, retries included: more than one "
+        "request, less than the transaction. Batches are handed over whole, nothing lingers.",
     )
     transaction_timeout_ms: int = Field(
         default=10_000,
@@ -217,11 +209,6 @@ class WorkerSettings(BaseSettings):
     @model_validator(mode="after")
     def _timeouts_nest(self) -> Self:
         """Each wait ends before the one around it does, or a record is lost between them."""
-        if self.delivery_timeout_ms < self.linger_ms + self.request_timeout_ms:
-            raise ValueError(
-                f"delivery_timeout_ms ({self.delivery_timeout_ms}) must be at least linger_ms + "
-                f"request_timeout_ms ({self.linger_ms + self.request_timeout_ms})"
-            )
         for inner, outer in pairwise(NESTING):
             self._needs_less(inner, outer)
         return self
@@ -267,7 +254,7 @@ class WorkerSettings(BaseSettings):
 
 
 NESTING = (
-    "commit_interval_ms",
+    "request_timeout_ms",
     "delivery_timeout_ms",
     "transaction_timeout_ms",
     "session_timeout_ms",

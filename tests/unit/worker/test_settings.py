@@ -158,7 +158,7 @@ def test_bytes_may_be_written_with_their_unit() -> None:
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        ({"delivery_timeout_ms": 5_004}, ["delivery_timeout_ms", "linger_ms"]),
+        ({"delivery_timeout_ms": 5_000}, ["request_timeout_ms", "delivery_timeout_ms"]),
         ({"transaction_timeout_ms": 6_000}, ["delivery_timeout_ms", "transaction_timeout_ms"]),
         ({"session_timeout_ms": 10_000}, ["transaction_timeout_ms", "session_timeout_ms"]),
         ({"max_poll_interval_ms": 15_000}, ["session_timeout_ms", "max_poll_interval_ms"]),
