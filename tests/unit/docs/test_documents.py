@@ -1,9 +1,14 @@
 import importlib
+import json
 import re
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from jsonschema import Draft202012Validator
+
+from schemas import json_schema
+from schemas.reasons import Reason
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted(
@@ -11,6 +16,9 @@ DOCUMENTS = sorted(
 )
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 DEFINED = re.compile(r"^\| \*\*[^|]*\|[^|]*\| `([^`]*)` \|$", re.MULTILINE)
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TRANSLATED = sorted(ROOT.glob("*.zh.md")) + sorted(ROOT.glob("docs/*.zh.md"))
+CONTRACTS = [ROOT / "docs" / "contracts.md", ROOT / "docs" / "contracts.zh.md"]
 TERM = re.compile(r"^\| \*\*([^|*]*)\*\*", re.MULTILINE)
 
 
@@ -63,3 +71,32 @@ def test_decisions_are_numbered_without_a_gap() -> None:
     """So that a decision can be cited by its number."""
     numbers = [path.name[:4] for path in sorted((ROOT / "docs" / "decisions").glob("0*.md"))]
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
+@pytest.mark.parametrize("chinese", TRANSLATED, ids=lambda path: path.name)
+def test_both_languages_show_the_same_code_and_the_same_headings(chinese: Path) -> None:
+    """What is typed and what is printed does not depend on the reader's language."""
+    english = chinese.with_name(chinese.name.replace(".zh.md", ".md"))
+    ours, theirs = (path.read_text(encoding="utf-8") for path in (english, chinese))
+    assert FENCED.findall(theirs) == FENCED.findall(ours)
+    levels = [re.findall(r"^(#+) ", text, re.MULTILINE) for text in (ours, theirs)]
+    assert levels[0] == levels[1]
+    assert [row.count("|") for row in ours.splitlines() if row.startswith("|")] == [
+        row.count("|") for row in theirs.splitlines() if row.startswith("|")
+    ]
+
+
+@pytest.mark.parametrize("document", CONTRACTS, ids=lambda path: path.name)
+def test_the_contracts_explain_every_reason(document: Path) -> None:
+    """In the order in which the code has them."""
+    explained = re.findall(
+        r"^\| `([a-z-]+)` \|.*\|.*\|$", document.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [word for word in explained if word in list(Reason)] == list(Reason)
+
+
+def test_the_contracts_show_a_post_and_a_verdict() -> None:
+    """Each as its schema wants it."""
+    post, verdict = FENCED.findall(CONTRACTS[0].read_text(encoding="utf-8"))
+    Draft202012Validator(json_schema.schema("post")).validate(json.loads(post[1]))
+    Draft202012Validator(json_schema.schema("verdict")).validate(json.loads(verdict[1]))
