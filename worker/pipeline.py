@@ -26,7 +26,7 @@ from schemas.verdict import Modality
 from worker.batching import Inbox
 from worker.commit import Committer
 from worker.decode import decode
-from worker.errors import Unavailable, Undecodable
+from worker.errors import OffsetOutOfRange, Unavailable, Undecodable
 from worker.fetch import Fetcher
 from worker.images.decoder import Decoder
 from worker.images.sources import ImageSource
@@ -106,7 +106,7 @@ class Pipeline:
         self._lag_s = 0.0
         self._paused = False
         self._draining = False
-        self._stopped_partitions: set[Partition] = set()
+        self._halted: set[Partition] = set()
         self._log = structlog.get_logger()
 
     def run(self, stop: threading.Event) -> None:
@@ -164,26 +164,25 @@ class Pipeline:
             self._log.warning("the broker does not answer", why=str(error))
             self._abandon.wait(POLL_S)
             return None
-        except Undecodable as error:
-            self._halt(error)
+        except (Undecodable, OffsetOutOfRange) as error:
+            self._note_halt(error)
             return None
         self._polled_s = time.monotonic()
         if polled.membership is not None:
-            self._trouble = self._halted()
+            self._trouble = self._halted_names()
         return polled
 
-    def _halt(self, error: Undecodable) -> None:
-        """Stop one partition where it cannot be read; nothing good is skipped."""
-        self._stopped_partitions.add(error.partition)
-        self._broker.pause([error.partition])
-        self._trouble = self._halted()
-        self._log.error("partition stopped", partition=error.partition, why=str(error))
+    def _note_halt(self, error: Undecodable | OffsetOutOfRange) -> None:
+        """Tell of a partition that the broker stopped; nothing good is skipped, nothing lost."""
+        self._halted.add(error.partition)
+        self._trouble = self._halted_names()
+        self._log.error("partition stopped", why=str(error))
 
-    def _halted(self) -> str:
-        if not self._stopped_partitions:
+    def _halted_names(self) -> str:
+        if not self._halted:
             return ""
-        names = ", ".join(f"{p.topic}/{p.number}" for p in sorted(self._stopped_partitions))
-        return f"stopped at a batch that cannot be decoded: {names}"
+        names = ", ".join(f"{p.topic}/{p.number}" for p in sorted(self._halted))
+        return f"stopped, see the log: {names}"
 
     def _note_ownership(self, polled: Polled) -> None:
         changes = {"gained": polled.gained, "revoked": polled.revoked, "lost": polled.lost}
@@ -194,7 +193,7 @@ class Pipeline:
                     "partitions " + kind, partitions=sorted(p.number for p in partitions)
                 )
         for partition in (*polled.revoked, *polled.lost):
-            self._stopped_partitions.discard(partition)
+            self._halted.discard(partition)
             self._metrics.forget(partition)
         if polled.gained and self._paused:
             self._broker.pause(polled.gained)
@@ -211,7 +210,7 @@ class Pipeline:
             self._broker.pause(self._ledger.owned)
         elif self._paused and load <= 1 / 2 and not self._draining:
             self._paused = False
-            self._broker.resume(set(self._ledger.owned) - self._stopped_partitions)
+            self._broker.resume(self._ledger.owned)
 
     def _answer_calls(self) -> None:
         while not self._calls.empty():

@@ -81,7 +81,11 @@ class Broker(Protocol):
     """A member of a consumer group, and a transactional producer of one slot."""
 
     def poll(self, timeout_s: float, records_max: int) -> Polled:
-        """Wait for records at most `timeout_s`, and give at most `records_max`."""
+        """Wait for records at most `timeout_s`, and give at most `records_max`.
+
+        A partition that cannot be read on is raised once (`Undecodable`, `OffsetOutOfRange`) and
+        stopped until a `seek`; the others go on.
+        """
 
     def pause(self, partitions: Collection[Partition]) -> None:
         """Give no records of these until `resume`; what is not owned is ignored."""
