@@ -22,6 +22,10 @@ _TRANSACTION_S: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5,
 _CONFIDENCE: Final = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
 
 
+Change = Literal["gained", "revoked", "lost"]
+"""How a partition can change hands, as this worker sees it."""
+
+
 class BatchHistogram(Histogram):
     """A histogram that takes a batch at once: one search for all instead of a loop for each."""
 
@@ -165,7 +169,7 @@ class Metrics:
         self._transactions.labels(outcome).inc()
         self._transaction_seconds.observe(seconds)
 
-    def rebalance(self, kind: Literal["gained", "revoked", "lost"], partitions: int) -> None:
+    def rebalance(self, kind: Change, partitions: int) -> None:
         """Tell that `partitions` changed owner."""
         self._rebalances.labels(kind).inc()
         self._moved.labels(kind).inc(partitions)

@@ -32,7 +32,7 @@ from worker.images.decoder import Decoder
 from worker.images.sources import ImageSource
 from worker.kafka.broker import Broker, Polled, Position
 from worker.messages import Fetched, Outcome, Partition, Read, Reject
-from worker.metrics import Metrics
+from worker.metrics import Change, Metrics
 from worker.offsets import Ledger
 from worker.publish import Publisher
 from worker.settings import WorkerSettings
@@ -185,7 +185,11 @@ class Pipeline:
         return f"stopped, see the log: {names}"
 
     def _note_ownership(self, polled: Polled) -> None:
-        changes = {"gained": polled.gained, "revoked": polled.revoked, "lost": polled.lost}
+        changes: Mapping[Change, Collection[Partition]] = {
+            "gained": polled.gained,
+            "revoked": polled.revoked,
+            "lost": polled.lost,
+        }
         for kind, partitions in changes.items():
             if partitions:
                 self._metrics.rebalance(kind, len(partitions))
