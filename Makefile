@@ -1,6 +1,6 @@
 # The one door: each target sets up what it needs. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: setup demo test check mutate bench chaos quality locks clean help
+.PHONY: setup demo test check mutate bench chaos quality schemas locks clean help
 
 ARGS ?=
 python := .venv/bin/python
@@ -35,6 +35,9 @@ chaos: setup ## kill workers under load, and count what comes out
 
 quality: setup ## train on a real corpus, export, and send its test half through Kafka
 	@$(python) -m benchmarks.quality $(ARGS)
+
+schemas: setup ## write the JSON Schemas anew, after a contract has changed
+	@$(python) -P -m schemas.json_schema
 
 locks: ## choose versions anew: pins with hashes and without any address (needs uv)
 	@$(compile) --extra train --extra kafka --group dev pyproject.toml -o locks/all.txt
