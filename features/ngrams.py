@@ -6,6 +6,7 @@ the segment (row, or padded word) that each stands in, so n-grams cost a few num
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -94,17 +95,42 @@ class NgramIndex:
         return np.where(keys[places] == wanted, places, len(keys))
 
 
-def counted(
-    rows: Ints, columns: Ints, rows_count: int, pad: int
-) -> tuple[Ints, NDArray[np.float32]]:
-    """Distinct columns by row, ids int64[N,T] and counts float32[N,T]; `pad` counts 1."""
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often each column stands in each row.
+
+    `columns` and `counts` of row r lie between `starts[r]` and `starts[r + 1]`. `pad` is the
+    number of columns.
+    """
+
+    columns: Ints
+    counts: NDArray[np.float32]
+    starts: Ints
+    pad: int
+
+    @property
+    def lengths(self) -> Ints:
+        """The distinct columns of each row."""
+        return np.diff(self.starts)
+
+    def packed(self, rows: Ints) -> tuple[Ints, NDArray[np.float32]]:
+        """Ids int64[N,T] and counts float32[N,T] of some rows; `pad` with count 1 fills up."""
+        lengths = self.lengths[rows]
+        shape = (len(rows), max(1, int(lengths.max(initial=0))))
+        row = np.repeat(np.arange(len(rows)), lengths)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        source = self.starts[rows][row] + place
+        ids = np.full(shape, self.pad, np.int64)
+        counts = np.ones(shape, np.float32)
+        ids[row, place] = self.columns[source]
+        counts[row, place] = self.counts[source]
+        return ids, counts
+
+
+def counted(rows: Ints, columns: Ints, rows_count: int, pad: int) -> Counts:
+    """Count equal pairs of row and column; columns ascend within a row."""
     keys, counts = np.unique(rows * (pad + 1) + columns, return_counts=True)
     row, column = np.divmod(keys, pad + 1)
-    lengths = np.bincount(row, minlength=rows_count)
-    width = max(1, int(lengths.max(initial=0)))
-    place = np.arange(len(keys)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    ids = np.full((rows_count, width), pad, np.int64)
-    filled = np.ones((rows_count, width), np.float32)
-    ids[row, place] = column
-    filled[row, place] = counts
-    return ids, filled
+    starts = np.zeros(rows_count + 1, np.int64)
+    np.cumsum(np.bincount(row, minlength=rows_count), out=starts[1:])
+    return Counts(column, counts.astype(np.float32), starts, pad)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.clean import clean, clean_batch
 from features.cutter import Cutter
-from features.ngrams import Ints, NgramIndex, counted
+from features.ngrams import Counts, Ints, NgramIndex, counted
 from schemas.manifest import TextBlock
 
 __all__ = ["TOKEN_PATTERNS", "Analyzer", "TextVectoriser", "clean", "clean_batch", "terms_of"]
@@ -145,10 +145,14 @@ class TextVectoriser:
         starts, columns = self._index.found(units, segments)
         return rows[starts], columns
 
-    def ids_and_counts(self, texts: Sequence[str]) -> tuple[Ints, NDArray[np.float32]]:
-        """Distinct ids int64[N,T] and their counts float32[N,T]; id V with count 1 pads."""
+    def counts(self, texts: Sequence[str]) -> Counts:
+        """How often each known n-gram stands in each text."""
         rows, columns = self.found(texts)
         return counted(rows, columns, len(texts), self.pad)
+
+    def ids_and_counts(self, texts: Sequence[str]) -> tuple[Ints, NDArray[np.float32]]:
+        """Distinct ids int64[N,T] and their counts float32[N,T]; id V with count 1 pads."""
+        return self.counts(texts).packed(np.arange(len(texts)))
 
     def _units(self, cleaned: list[str]) -> tuple[Ints, Ints, Ints]:
         """The batch as flat unit numbers, with segment and row of each."""

@@ -1,1 +1,1 @@
-"""Load, verify and run a bundle: arrays in, scores out."""
+"""Load, verify and run a bundle: strings and pixels in, scores out."""

@@ -1,0 +1,189 @@
+"""Strings and pixels to scores: host work first, then the graphs, wired by tensor name."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.ngrams import Counts, Ints
+from features.text import TextVectoriser
+from inference.bundle import Bundle
+from inference.graph import NUMPY_TYPES, Arrays, Graph
+from inference.wiring import COUNTS, IDS, PIXELS, PRESENT, SCORES, WEIGHTS
+from schemas.manifest import Manifest, TensorSpec
+from schemas.verdict import Modality
+
+IMAGES_MAX: Final = 8
+"""Images in one run of the graph: more fall out of the processor's cache."""
+
+CELLS_MAX: Final = 16_384
+"""Rows times ids in one run of the text graph; a longer row runs alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextChunk:
+    """Rows that run together: their places in the batch, and the graph's inputs."""
+
+    rows: Ints
+    inputs: Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A batch ready for the graphs. `pixels` uint8[n,H,W,C] belong to `image_rows`."""
+
+    present: NDArray[np.bool_]
+    text: tuple[TextChunk, ...]
+    image_rows: Ints
+    pixels: NDArray[np.uint8] | None
+
+    @property
+    def rows(self) -> int:
+        """The posts of the batch."""
+        return len(self.present)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """`scores` float32[N,K] sum to 1; `present` bool[N,M] says what they rest on."""
+
+    scores: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    weights: NDArray[np.float32] | None
+
+
+class Classifier:
+    """Runs a bundle. `features` and `scores` may run on different threads."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.manifest: Final[Manifest] = bundle.manifest
+        self.labels: Final = bundle.manifest.labels
+        self._graphs = bundle.graphs
+        self._vectorisers = bundle.vectorisers
+        self._columns = {name: m for m, name in enumerate(self.manifest.modalities)}
+        fusion = self.manifest.graphs["fusion"]
+        self._fusion_inputs = tuple(name for name in fusion.inputs if name != PRESENT)
+        self._fusion_outputs = tuple(n for n in (SCORES, WEIGHTS) if n in fusion.outputs)
+
+    def classify(
+        self, texts: Sequence[str | None], pixels: Sequence[NDArray[np.uint8] | None]
+    ) -> Scores:
+        """`features`, then `scores`."""
+        return self.scores(self.features(texts, pixels))
+
+    def features(
+        self, texts: Sequence[str | None], pixels: Sequence[NDArray[np.uint8] | None]
+    ) -> Features:
+        """Host work: cut, count, stack. None, or a text of white space alone, is absent."""
+        if len(texts) != len(pixels):
+            raise ValueError(f"{len(texts)} texts and {len(pixels)} images are no batch")
+        present = np.zeros((len(texts), len(self._columns)), np.bool_)
+        if "text" in self._columns:
+            present[:, self._columns["text"]] = [_holds(text) for text in texts]
+        if "image" in self._columns:
+            present[:, self._columns["image"]] = [image is not None for image in pixels]
+        text_rows, image_rows = self._rows(present, "text"), self._rows(present, "image")
+        stacked = np.stack([pixels[row] for row in image_rows]) if len(image_rows) else None
+        return Features(present, tuple(self._text_chunks(texts, text_rows)), image_rows, stacked)
+
+    def scores(self, features: Features) -> Scores:
+        """The fused scores of each row; with nothing present they are the bundle's prior."""
+        given = self._outputs(features, self._fusion_inputs)
+        found = self._fuse(features, given, self._fusion_outputs)
+        return Scores(found[SCORES], features.present, found.get(WEIGHTS))
+
+    def stages(self, features: Features) -> Arrays:
+        """Every output of every graph by name, zeros where a modality is absent."""
+        names = [
+            name for part in self.manifest.modalities for name in self.manifest.graphs[part].outputs
+        ]
+        given = self._outputs(features, names)
+        fused = self._fuse(features, given, tuple(self.manifest.graphs["fusion"].outputs))
+        return {**given, **fused, PRESENT: features.present}
+
+    def _rows(self, present: NDArray[np.bool_], modality: Modality) -> Ints:
+        column = self._columns.get(modality)
+        return np.empty(0, np.int64) if column is None else np.flatnonzero(present[:, column])
+
+    def _text_chunks(self, texts: Sequence[str | None], rows: Ints) -> Iterator[TextChunk]:
+        if not len(rows):
+            return
+        held = [texts[row] or "" for row in rows]
+        counts = [vectoriser.counts(held) for vectoriser in self._vectorisers]
+        for places in chunks(np.max([block.lengths for block in counts], axis=0)):
+            yield TextChunk(rows[places], _inputs(self._vectorisers, counts, places))
+
+    def _outputs(self, features: Features, names: Sequence[str]) -> Arrays:
+        """The named outputs of the modalities' graphs, by row of the batch."""
+        outputs: Arrays = {}
+        for part, runs in (("text", _text_runs(features)), ("image", _image_runs(features))):
+            if part in self._graphs:
+                wanted = [n for n in names if n in self.manifest.graphs[part].outputs]
+                outputs |= self._run(part, wanted, runs, features.rows)
+        return outputs
+
+    def _run(
+        self, part: str, names: Sequence[str], runs: Iterator[tuple[Ints, Arrays]], rows: int
+    ) -> Arrays:
+        specs = self.manifest.graphs[part].outputs
+        outputs: Arrays = {name: _zeros(rows, specs[name]) for name in names}
+        if names:
+            graph: Graph = self._graphs[part]
+            for places, inputs in runs:
+                for name, array in graph.run(inputs, names).items():
+                    outputs[name][places] = array
+        return outputs
+
+    def _fuse(self, features: Features, given: Arrays, outputs: Sequence[str]) -> Arrays:
+        inputs: dict[str, NDArray[Any]] = {name: given[name] for name in self._fusion_inputs}
+        inputs[PRESENT] = features.present
+        return self._graphs["fusion"].run(inputs, outputs)
+
+
+def chunks(lengths: Ints) -> list[Ints]:
+    """Places in the batch that run together, so that rows times the longest is bounded."""
+    if len(lengths) * int(lengths.max(initial=1)) <= CELLS_MAX:
+        return [np.arange(len(lengths))]
+    parts: list[Ints] = []
+    order = np.argsort(lengths, kind="stable")[::-1]
+    start = 0
+    while start < len(order):
+        rows = max(1, CELLS_MAX // max(1, int(lengths[order[start]])))
+        parts.append(order[start : start + rows])
+        start += rows
+    return parts
+
+
+def _holds(text: str | None) -> bool:
+    """As `Post.has_text`: white space alone is no text."""
+    return text is not None and not (text == "" or text.isspace())
+
+
+def _zeros(rows: int, spec: TensorSpec) -> NDArray[Any]:
+    sides = [side for side in spec.shape[1:] if isinstance(side, int)]
+    return np.zeros((rows, *sides), NUMPY_TYPES[spec.dtype])
+
+
+def _inputs(
+    vectorisers: Sequence[TextVectoriser], counts: Sequence[Counts], places: Ints
+) -> Arrays:
+    inputs: Arrays = {}
+    for vectoriser, block in zip(vectorisers, counts, strict=True):
+        name = vectoriser.block.name
+        inputs[name + IDS], inputs[name + COUNTS] = block.packed(places)
+    return inputs
+
+
+def _text_runs(features: Features) -> Iterator[tuple[Ints, Arrays]]:
+    for chunk in features.text:
+        yield chunk.rows, chunk.inputs
+
+
+def _image_runs(features: Features) -> Iterator[tuple[Ints, Arrays]]:
+    if features.pixels is None:
+        return
+    for start in range(0, len(features.image_rows), IMAGES_MAX):
+        stop = start + IMAGES_MAX
+        yield features.image_rows[start:stop], {PIXELS: features.pixels[start:stop]}
