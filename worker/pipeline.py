@@ -141,6 +141,11 @@ class Pipeline:
         reason = trouble or ("" if partitions else "idle, no partition")
         return PipelineState(not trouble, partitions, reason, time.monotonic() - self._polled_s)
 
+    @property
+    def in_flight(self) -> int:
+        """Records that were polled and are not committed."""
+        return self._ledger.load[0]
+
     # The poll thread.
 
     def _turn(self) -> None:
@@ -240,7 +245,7 @@ class Pipeline:
             return
         self._lag_s = now_s
         self._metrics.queue("inbox", len(self._inbox))
-        self._metrics.queue("in-flight", self._ledger.load[0])
+        self._metrics.queue("in-flight", self.in_flight)
         positions = {p: o for p, o in self._ledger.positions().items() if o is not None}
         self._metrics.assigned(len(self._ledger.owned))
         try:

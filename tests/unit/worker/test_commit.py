@@ -1,5 +1,6 @@
 """The commit: whatever fails at whatever step, each outcome is committed once."""
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -200,3 +201,39 @@ def test_what_does_not_fit_is_sent_as_less(size_max: int, topic: str) -> None:
     (sent,) = broker.log
     assert sent.topic == topic
     assert (sent.value is None) == (size_max == 400)
+
+
+class Patience(threading.Event):
+    """Notes how long it was asked to wait, and does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Note it."""
+        self.waits_s.append(timeout or 0.0)
+        return False
+
+
+def test_a_lone_post_commits_at_once_and_a_flood_pays_for_few() -> None:
+    """The first commit waits for nothing, the next until the interval has passed."""
+    first, second = outcomes(2)
+    ledger = a_ledger([first])
+    committer = a_committer(ScriptedBroker([]), ledger)
+    patience, abandon = Patience(), threading.Event()
+    commit = committer.commit
+
+    def commit_and_bring_more() -> bool:
+        done = commit()
+        if len(patience.waits_s) == 1:
+            ledger.polled(Polled([second.source], {POSTS: 2}, (), (), (), MEMBER))
+            ledger.settle([second])
+        else:
+            abandon.set()
+        return done
+
+    cast("Any", committer).commit = commit_and_bring_more
+    committer.run(patience, abandon)
+    assert patience.waits_s[0] == 0.0
+    assert 0.0 < patience.waits_s[1] <= 0.05
