@@ -19,7 +19,7 @@ _OTHERS_LEVEL_MIN: Final = logging.WARNING
 def configure(
     log_format: Literal["auto", "json", "console"],
     log_level: Literal["debug", "info", "warning", "error"],
-    slot: int,
+    slot: int | str,
     stream: TextIO = sys.stderr,
 ) -> None:
     """Send structlog's and the standard library's events to `stream`, each with its slot."""
@@ -40,7 +40,7 @@ def configure(
     root.setLevel(max(level, _OTHERS_LEVEL_MIN))
 
 
-def _slot_adder(slot: int) -> Processor:
+def _slot_adder(slot: int | str) -> Processor:
     def add_slot(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["slot"] = slot
         return event
