@@ -7,6 +7,7 @@ files of one name.
 
 import fcntl
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +33,8 @@ def claimed(
 
     Raises SlotTaken, with the process that holds it, when the named one is not free.
     """
-    folder = folder or platformdirs.user_runtime_path("tuwen", ensure_exists=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder or _runtime_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     number, lock = (
         _pinned(folder, group, instance, slot)
         if slot is not None
@@ -43,6 +44,13 @@ def claimed(
         yield number
     finally:
         os.close(lock)
+
+
+def _runtime_folder() -> Path:
+    with warnings.catch_warnings():
+        # A machine without XDG_RUNTIME_DIR (a container) gets a folder of the user's in /tmp.
+        warnings.simplefilter("ignore")
+        return platformdirs.user_runtime_path("tuwen")
 
 
 def _pinned(folder: Path, group: str, instance: str, slot: int) -> tuple[int, int]:

@@ -82,3 +82,15 @@ def test_all_slots_taken_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_slot_is_named_as_its_transactional_id() -> None:
     """group-instance-slot, as operators see it in Kafka."""
     assert slot_id("tuwen", "pod-3", 1) == "tuwen-pod-3-1"
+
+
+def test_without_a_folder_the_user_s_runtime_folder_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where the system has none, the fallback is taken in silence."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with claimed("g", "host", 7):
+        assert (tmp_path / "tuwen" / "g-host-7.slot").exists()
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    with claimed(f"test-{tmp_path.name}", "host", None) as slot:
+        assert slot == 0
