@@ -1,0 +1,65 @@
+"""Scores to probabilities: multinomial logistic on scores of rows that the scorer never saw.
+
+With two labels this is Platt's method. A calibration is a matrix A[Kin,K] and a bias b[K]:
+probabilities = softmax(scores @ A + b).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from train.unseen import Floats
+
+Labels = NDArray[np.int64]
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`matrix` float64[Kin,K], `bias` float64[K]."""
+
+    matrix: Floats
+    bias: Floats
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """float64[N,K] of float64[N,Kin]."""
+        return np.asarray(softmax(scores @ self.matrix + self.bias, axis=1), np.float64)
+
+
+def calibrate(scores: Floats, labels: Labels, labels_count: int, cost: float = 1.0) -> Calibration:
+    """Fit on scores of unseen rows; each of the labels must occur.
+
+    The scores are standardised for the fit, so that `cost` means the same for all of them.
+    """
+    scaler = StandardScaler().fit(scores)
+    fitted = LogisticRegression(C=cost, max_iter=1000, tol=1e-8)
+    fitted.fit(scaler.transform(scores), labels)
+    weights, bias = fitted.coef_.T, fitted.intercept_
+    if labels_count == 2:
+        # One logit becomes two, half of it each way.
+        weights = np.concatenate((-weights, weights), axis=1) / 2
+        bias = np.array([-bias[0], bias[0]]) / 2
+    matrix = weights / scaler.scale_[:, None]
+    return Calibration(matrix, bias - scaler.mean_ @ matrix)
+
+
+def calibration_error(probabilities: Floats, labels: Labels) -> float:
+    """Expected calibration error of the label that wins, 15 bins of equal width (Guo 2017)."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = [
+        abs(confidence[bins == number].sum() - right[bins == number].sum())
+        for number in np.unique(bins)
+    ]
+    return float(sum(gaps) / max(1, len(labels)))
+
+
+def log_loss(probabilities: Floats, labels: Labels) -> float:
+    """Mean of -ln p of the true label."""
+    chosen = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(chosen, 1e-12)).mean())

@@ -1,0 +1,194 @@
+"""Examine a corpus and report all that is wrong with it or worth knowing, without stopping."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from features.images import ImageLimits, ImageProblem, decode
+from schemas.manifest import ImageInput
+from train.errors import CorpusError
+from train.rows import HALVES, ROW_FIELDS, Half, Row, RowFields, decoded, raw_rows, row_of
+
+EXAMPLES_MAX = 5
+_LIMITS = ImageLimits(bytes_max=64 * 1024 * 1024, pixels_max=80_000_000)
+_SIZE = ImageInput(height=64, width=64)
+
+
+class Finding(StrEnum):
+    """What a corpus can have; see `FATAL` for those that training refuses."""
+
+    BROKEN_ROW = "rows that cannot be read"
+    EMPTY_HALF = "halves without a row"
+    DUPLICATE_ID = "ids that stand more than once"
+    MISSING_IMAGE = "images that are missing or cannot be opened"
+    OUTSIDE_IMAGE = "images that lie outside the corpus"
+    LABEL_NAMES = "labels with more than one name"
+    LABELS = "labels that are missing from train.jsonl, or one label only"
+    UNREADABLE_IMAGE = "images that cannot be decoded"
+    SHARED_TEXT = "texts that stand in both halves"
+    SHARED_IMAGE = "images that stand in both halves"
+    DUPLICATE_TEXT = "texts that stand more than once in a half"
+    DUPLICATE_IMAGE = "images that stand more than once in a half"
+    UNKNOWN_FIELD = "fields that are ignored"
+
+
+FATAL = frozenset(
+    {
+        Finding.BROKEN_ROW,
+        Finding.EMPTY_HALF,
+        Finding.DUPLICATE_ID,
+        Finding.MISSING_IMAGE,
+        Finding.OUTSIDE_IMAGE,
+        Finding.LABEL_NAMES,
+        Finding.LABELS,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How often something was found, and a few examples."""
+
+    finding: Finding
+    count: int
+    examples: tuple[str, ...]
+
+    @property
+    def fatal(self) -> bool:
+        """Whether training refuses a corpus with this."""
+        return self.finding in FATAL
+
+
+@dataclass(frozen=True, slots=True)
+class HalfReport:
+    """The rows of a half by what they have, and by the name of their label."""
+
+    rows: int
+    complete: int
+    text_only: int
+    image_only: int
+    labels: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusReport:
+    """All of it. `usable` says whether `train` takes this corpus."""
+
+    path: Path
+    halves: dict[Half, HalfReport]
+    found: tuple[Found, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing fatal was found."""
+        return not any(found.fatal for found in self.found)
+
+    def count(self, finding: Finding) -> int:
+        """How often this was found."""
+        return sum(found.count for found in self.found if found.finding is finding)
+
+
+@dataclass(slots=True)
+class _Notes:
+    """Findings as they come in."""
+
+    by_finding: dict[Finding, list[str]] = field(default_factory=dict)
+
+    def note(self, finding: Finding, examples: Iterable[str]) -> None:
+        self.by_finding.setdefault(finding, []).extend(examples)
+
+    def found(self) -> tuple[Found, ...]:
+        return tuple(
+            Found(finding, len(examples), tuple(examples[:EXAMPLES_MAX]))
+            for finding in Finding
+            if (examples := list(dict.fromkeys(self.by_finding.get(finding, []))))
+        )
+
+
+def examine(path: Path) -> CorpusReport:
+    """Read everything once. Raises CorpusError when the folder or one of its files is missing."""
+    notes = _Notes()
+    fields = {half: list(_readable(path, half, notes)) for half in HALVES}
+    rows = {half: [row for row, _ in fields[half]] for half in HALVES}
+    notes.note(Finding.EMPTY_HALF, [half for half in HALVES if not rows[half]])
+    ids = Counter(row.id for half in HALVES for row in rows[half])
+    notes.note(Finding.DUPLICATE_ID, [name for name, count in ids.items() if count > 1])
+    _note_labels(fields, notes)
+    hashes = _note_images(path, [row for half in HALVES for row in rows[half]], notes)
+    texts = {half: Counter(row.text for row in rows[half] if row.text) for half in HALVES}
+    images = {
+        half: Counter(hashes[row.image] for row in rows[half] if row.image in hashes)
+        for half in HALVES
+    }
+    _note_duplicates(texts, Finding.DUPLICATE_TEXT, Finding.SHARED_TEXT, notes)
+    _note_duplicates(images, Finding.DUPLICATE_IMAGE, Finding.SHARED_IMAGE, notes)
+    reports = {half: _half_report(fields[half]) for half in HALVES}
+    return CorpusReport(path, reports, notes.found())
+
+
+def _readable(path: Path, half: Half, notes: _Notes) -> Iterator[tuple[Row, RowFields]]:
+    decoder = msgspec.json.Decoder(RowFields)
+    unknown: Counter[str] = Counter()
+    for number, line in raw_rows(path, half):
+        unknown.update((decoded(line) or {}).keys() - ROW_FIELDS)
+        try:
+            fields = decoder.decode(line)
+            yield row_of(fields, path, half, number), fields
+        except (msgspec.DecodeError, UnicodeDecodeError, CorpusError) as error:
+            notes.note(Finding.BROKEN_ROW, [f"{half}.jsonl line {number}: {error}"])
+    notes.note(Finding.UNKNOWN_FIELD, sorted(unknown))
+
+
+def _note_labels(fields: dict[Half, list[tuple[Row, RowFields]]], notes: _Notes) -> None:
+    names: dict[int, set[str]] = {}
+    for row, raw in (pair for half in HALVES for pair in fields[half]):
+        names.setdefault(row.label, set()).add(raw.label_name or str(row.label))
+    many = {label: sorted(called) for label, called in names.items() if len(called) > 1}
+    notes.note(Finding.LABEL_NAMES, [f"{label}: {called}" for label, called in many.items()])
+    learned = {row.label for row, _ in fields["train"]}
+    wanted = set(range(max(names, default=0) + 1)) | {0, 1}
+    notes.note(Finding.LABELS, [str(label) for label in sorted(wanted - learned)])
+
+
+def _note_images(path: Path, rows: list[Row], notes: _Notes) -> dict[str, str]:
+    """Note what cannot be used; the hashes of what can be opened, by relative path."""
+    root, hashes = path.resolve(), dict[str, str]()
+    for image in dict.fromkeys(row.image for row in rows if row.image):
+        file = (path / image).resolve()
+        if not file.is_relative_to(root):
+            notes.note(Finding.OUTSIDE_IMAGE, [image])
+            continue
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            notes.note(Finding.MISSING_IMAGE, [f"{image}: {error.strerror}"])
+            continue
+        hashes[image] = sha256(content).hexdigest()
+        if isinstance(problem := decode(content, _SIZE, _LIMITS), ImageProblem):
+            notes.note(Finding.UNREADABLE_IMAGE, [f"{image}: {problem.detail}"])
+    return hashes
+
+
+def _note_duplicates(
+    counts: dict[Half, Counter[str]], within: Finding, across: Finding, notes: _Notes
+) -> None:
+    for half in HALVES:
+        notes.note(within, [content for content, count in counts[half].items() if count > 1])
+    notes.note(across, sorted(counts["train"].keys() & counts["test"].keys()))
+
+
+def _half_report(fields: list[tuple[Row, RowFields]]) -> HalfReport:
+    rows = [row for row, _ in fields]
+    labels = Counter((row.label, raw.label_name or str(row.label)) for row, raw in fields)
+    return HalfReport(
+        rows=len(rows),
+        complete=sum(row.complete for row in rows),
+        text_only=sum(row.image is None for row in rows),
+        image_only=sum(row.text is None for row in rows),
+        labels={name: count for (_, name), count in sorted(labels.items())},
+    )

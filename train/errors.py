@@ -1,0 +1,28 @@
+"""What can go wrong in training.
+
+TrainError
+├── CorpusError     the corpus cannot be used; the text names file and line, and what to do
+├── SettingError    a setting is impossible; the text names it
+├── CollapsedError  the CNN learned nothing, again and again
+└── LeakageError    a fitted thing was asked to score rows that it was fitted on
+"""
+
+
+class TrainError(Exception):
+    """Base of all below."""
+
+
+class CorpusError(TrainError):
+    """The corpus cannot be used as it is."""
+
+
+class SettingError(TrainError, ValueError):
+    """A setting is impossible."""
+
+
+class CollapsedError(TrainError):
+    """Every run of the CNN ended no better than always giving the most frequent label."""
+
+
+class LeakageError(TrainError):
+    """A model that learns from scores must not learn from scores of rows they were fitted on."""

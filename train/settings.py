@@ -1,0 +1,69 @@
+"""What can be chosen in training, and what is chosen unless said otherwise."""
+
+from typing import Literal
+
+import msgspec
+
+from train.errors import SettingError
+
+Strategy = Literal["soft-voting", "concatenation"]
+Cnn = Literal["compact", "brief"]
+
+
+class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of one training; equal settings, corpus and versions give equal models.
+
+    Raises SettingError for an impossible one.
+    """
+
+    strategies: tuple[Strategy, ...] = ("soft-voting",)
+    """The fusion strategies to train; the first is the one that is exported."""
+    cnn: Cnn = "compact"
+    """`compact` is better and smaller; `brief` is Conv 32, MaxPool, Dense 64, one head."""
+    epochs: int | None = None
+    """Passes over the training images; None takes 6 for up to 4,500 images, else 24."""
+    folds: int = 2
+    """Parts whose rows are scored by models fitted on the others; fusion learns from those
+    scores. More are nearer to the shipped models, and take longer."""
+    text_folds: int = 5
+    """The same for the SVM, which is fitted in a second."""
+    seed: int = 7
+    """Of every random choice."""
+    batch_images: int = 64
+    """Images per step of the CNN."""
+    text_words_ngrams: tuple[int, int] = (1, 2)
+    """Lengths of word n-grams; (0, 0) leaves words out."""
+    text_characters_ngrams: tuple[int, int] = (0, 0)
+    """Lengths of character n-grams, as a second vectoriser; (0, 0) leaves them out."""
+    text_posts_min: int = 2
+    """A term in fewer texts than this is not in the vocabulary."""
+    text_costs: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
+    """The SVM's C is the best of these by cross-validation."""
+    embedding_width: int = 128
+    """Dimensions of the text embedding that `concatenation` uses."""
+    reference_rows_max: int = 2000
+    """Test rows whose scores are written down for export's gate."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        _need(len(self.strategies) > 0, "strategies", "name at least one")
+        _need(len(set(self.strategies)) == len(self.strategies), "strategies", "name each once")
+        _need(self.epochs is None or self.epochs >= 1, "epochs", "at least 1")
+        _need(self.folds >= 2, "folds", "at least 2")
+        _need(self.text_folds >= 2, "text_folds", "at least 2")
+        _need(0 <= self.seed < 2**31, "seed", "0 to 2147483647")
+        _need(self.batch_images >= 2, "batch_images", "at least 2")
+        _need(self.text_posts_min >= 1, "text_posts_min", "at least 1")
+        _need(min(self.text_costs, default=0) > 0, "text_costs", "positive numbers")
+        _need(self.embedding_width >= 1, "embedding_width", "at least 1")
+        _need(self.reference_rows_max >= 1, "reference_rows_max", "at least 1")
+        blocks = (self.text_words_ngrams, self.text_characters_ngrams)
+        for name, ngrams in zip(("words", "characters"), blocks, strict=True):
+            legal = ngrams == (0, 0) or 1 <= ngrams[0] <= ngrams[1] <= 5
+            _need(legal, f"text_{name}_ngrams", "two lengths from 1 to 5, or 0 0")
+        _need(blocks != ((0, 0), (0, 0)), "text_words_ngrams", "words or characters are needed")
+
+
+def _need(holds: bool, name: str, what: str) -> None:  # noqa: FBT001 - it is the condition itself.
+    if not holds:
+        raise SettingError(f"setting {name}: {what}")
