@@ -254,7 +254,7 @@ def main() -> int:
     lines = os.fdopen(os.dup(1), "wb")
     # What a library prints must not be taken for what the worker says.
     os.dup2(2, 1)
-    settings = WorkerSettings.model_validate_json(sys.stdin.buffer.readline())
+    settings = WorkerSettings.model_validate_json(_line(sys.stdin.fileno()))
     stopping = Stopping(settings.stop_timeout_s)
     _stop_with_parent(stopping)
     try:
@@ -268,11 +268,23 @@ def main() -> int:
         return REFUSED
 
 
+def _line(file: int) -> bytes:
+    """Read a line past Python's buffer, whose lock a waiting thread would hold at the exit."""
+    line = b""
+    while not line.endswith(b"\n"):
+        more = os.read(file, 1)
+        if not more:
+            break
+        line += more
+    return line
+
+
 def _stop_with_parent(stopping: Stopping) -> None:
     """Finish when the parent is gone: by the pipe everywhere, on Linux by the kernel as well."""
 
     def wait_for_the_end() -> None:
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 1024):
+            continue
         stopping.request()
 
     threading.Thread(target=wait_for_the_end, name="parent", daemon=True).start()
