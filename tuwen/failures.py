@@ -82,7 +82,7 @@ def explain(fault: BaseException) -> Failure:
 
 def _usage(fault: BaseException) -> Failure:
     format_message = getattr(fault, "format_message", lambda: "")
-    message = format_message().strip().rstrip(".")
+    message = format_message().strip().rstrip(".").replace("Value error, ", "")
     if type(fault).__name__ == "NoArgsIsHelpError":
         return Failure(f"say what to do.\n\n{message}", REFUSED)
     command = getattr(getattr(fault, "ctx", None), "command_path", "tuwen")
@@ -111,6 +111,8 @@ def _kafka(fault: BaseException) -> str:
 
 
 def _system(fault: OSError) -> str:
+    if fault.errno is None or type(fault).__module__ != "builtins":
+        return str(fault.strerror or fault)  # written by our own code, for the reader
     thing = f" {fault.filename}" if fault.filename else ""
     match fault.errno:
         case errno.ENOSPC | errno.EDQUOT:

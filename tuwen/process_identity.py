@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,17 @@ def end(process: ProcessIdentity, grace_s: float, kill_wait_s: float = 5.0) -> b
         while is_running(process) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
     return not is_running(process)
+
+
+def children(parent: int) -> Sequence[int]:
+    """Give the child processes of a process, the oldest first."""
+    listed = list(Path(f"/proc/{parent}/task").glob("*/children"))
+    if listed:
+        return sorted(int(pid) for each in listed for pid in each.read_text().split())
+    found = subprocess.run(
+        ["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False
+    )
+    return sorted(int(pid) for pid in found.stdout.split())
 
 
 def _started_linux(pid: int) -> str | None:

@@ -13,6 +13,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.post import Post
 from tuwen.failures import Failed
+from worker.images.file import reference_to
 
 UNSETTLED_MAX: Final = 5_000
 SETTLE_TIMEOUT_S: Final = 15.0
@@ -90,7 +91,7 @@ def from_corpus(folder: Path, half: str = "test") -> Iterator[Sendable]:
 
 def post_of(row: CorpusRow, prefix: str = "") -> bytes:
     """Write a corpus's row as a post: the truth stays behind."""
-    image = f"file:{prefix}{row.image}" if row.image else None
+    image = reference_to(prefix + row.image) if row.image else None
     return msgspec.json.encode(Post(id=row.id, text=row.text, image=image))
 
 

@@ -1,0 +1,74 @@
+"""Train text, image and fusion models on a corpus."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import msgspec
+import typer
+
+from train.settings import Cnn, Strategy, TrainSettings
+from tuwen.application import application
+from tuwen.failures import Refused
+from tuwen.screen import drawn, err, out
+
+app = application()
+
+DEFAULTS = TrainSettings()
+
+
+@app.command(epilog="Example:  tuwen train corpus --out models")
+def train(
+    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="As `tuwen corpus check`.")],
+    *,
+    models: Annotated[Path, typer.Option("--out", metavar="MODELS", help="A new folder.")],
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help="Of fusion; given again, the first is exported. [default: soft-voting]"),
+    ] = None,
+    cnn: Annotated[
+        Cnn, typer.Option(help="compact is better and smaller; brief is one layer.")
+    ] = DEFAULTS.cnn,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the images. [default: by the corpus's size]"),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(min=2, help="Parts scored by models of the others; more take longer.")
+    ] = DEFAULTS.folds,
+    characters: Annotated[
+        tuple[int, int], typer.Option(help="Lengths of character n-grams; 0 0 leaves them out.")
+    ] = DEFAULTS.text_characters_ngrams,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = DEFAULTS.seed,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Train a CNN on the images, an SVM on the texts, and their fusion; print the accuracy.
+
+    Needs the extra: pip install 'tuwen[train]'.
+    """
+    from train.training import train as train_models
+
+    settings = TrainSettings(
+        strategies=_strategies(strategy),
+        cnn=cnn,
+        epochs=epochs,
+        folds=folds,
+        text_characters_ngrams=characters,
+        seed=seed,
+    )
+    with drawn(err()) as progress:
+        summary = train_models(corpus, models, settings, progress)
+    if as_json:
+        typer.echo(msgspec.json.encode(summary, enc_hook=str))
+        return
+    for used, accuracy in summary.accuracy.items():
+        out().print(f"{used:<8} accuracy {accuracy:.3f} on the test half", markup=False)
+    out().print(f"models in {models}, in {summary.seconds:.0f} s", markup=False)
+
+
+def _strategies(names: Sequence[str] | None) -> tuple[Strategy, ...]:
+    known = get_args(Strategy)
+    for name in names or ():
+        if name not in known:
+            raise Refused(f"--strategy {name} is unknown: there are {', '.join(known)}")
+    return cast("tuple[Strategy, ...]", tuple(names)) if names else DEFAULTS.strategies

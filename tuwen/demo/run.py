@@ -1,0 +1,166 @@
+"""The order of the demo: Kafka, corpus, training, export, the show, the summary."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final, TypeVar
+
+import msgspec
+from rich.console import Console
+
+from schemas.manifest import MANIFEST_FILE, Manifest
+from tuwen import local_kafka, topics
+from tuwen.demo import making, summary, workers
+from tuwen.demo.bad_posts import bad_posts, make_images
+from tuwen.demo.interruption import Interrupted, interruptible
+from tuwen.demo.layout import DemoSettings, Layout
+from tuwen.demo.outcome import judge, read_back
+from tuwen.demo.posts import Plan, plan, read_rows
+from tuwen.demo.running import Running, stop
+from tuwen.demo.show import Show
+from tuwen.demo.stages import Stages
+from tuwen.failures import FAILED
+from tuwen.kafka_client import admin
+from tuwen.live.feed import Feed, Watched
+from worker.settings import WorkerSettings
+
+PARTITIONS: Final = 6
+TOPICS: Final = WorkerSettings()
+
+Result = TypeVar("Result")
+
+
+def run(settings: DemoSettings, console: Console) -> int:
+    """Run the demo; 0 when every post has exactly one answer, 1 when not, or when interrupted."""
+    layout = Layout(settings.folder)
+    running = Running(layout)
+    with interruptible(running.kill_all):
+        try:
+            with ExitStack() as ending:
+                return _Demo(settings, layout, running, Stages(console), ending).run()
+        except Interrupted:
+            # What was being ended when the signal came may not have been.
+            running.kill_all()
+            console.print("\nstopped, and nothing is left running")
+            return FAILED
+
+
+class _Demo:
+    """One run; what it starts is put on `ending`, which undoes it in the reverse order."""
+
+    def __init__(
+        self,
+        settings: DemoSettings,
+        layout: Layout,
+        running: Running,
+        stages: Stages,
+        ending: ExitStack,
+    ) -> None:
+        self._settings = settings
+        self._layout = layout
+        self._running = running
+        self._stages = stages
+        self._ending = ending
+
+    def run(self) -> int:
+        began = time.monotonic()
+        console = self._stages.console
+        servers = self._start_kafka()
+        making.make(self._running, self._layout, self._settings, self._stages)
+        with self._stages.stage("Posts through Kafka to two workers, one of them killed"):
+            done = self._show(servers)
+        console.print("\n[bold]6/6  Summary[/]")
+        summary.write(done)
+        summary.show(console, done)
+        console.print(f"\n  [dim]{time.monotonic() - began:.0f} s in all[/]")
+        if self._settings.ending == "keep" and done.sum.holds:
+            self._ending.pop_all()
+            console.print("  everything goes on running: `tuwen demo stop` ends it")
+        return 0 if done.sum.holds else FAILED
+
+    def _start_kafka(self) -> str:
+        with self._stages.stage("A local Apache Kafka") as progress:
+            if left := stop(self._layout):
+                self._stages.say(f"ended what an earlier demo left running: {', '.join(left)}")
+            local_kafka.erase(self._layout.kafka)
+            shutil.rmtree(self._layout.run, ignore_errors=True)
+            self._layout.run.mkdir(parents=True)
+            # On a thread: a signal must not come between the start of a broker and its record.
+            self._ending.callback(local_kafka.stop, self._layout.kafka)
+            kafka = on_a_thread(lambda: local_kafka.start(self._layout.kafka, progress=progress))
+        return kafka.bootstrap_servers
+
+    def _show(self, servers: str) -> summary.Run:
+        posts = self._plan()
+        with admin(servers) as client:
+            topics.create(client, TOPICS, PARTITIONS, 1)
+        started = workers.start(self._running, self._layout, self._settings, servers)
+        self._ending.callback(self._stop_workers, started)
+        workers.await_ready(started, self._layout.worker_log)
+        texts = {post.id: post.text for post in posts.all if post.text}
+        watched = Watched(
+            servers,
+            TOPICS.posts_topic,
+            TOPICS.verdicts_topic,
+            TOPICS.dead_letters_topic,
+            "tuwen-demo",
+        )
+        with Feed(watched, "beginning", texts) as feed:
+            feed.wait_ready(10)
+            show = Show(posts, self._settings, started, feed, TOPICS.posts_topic, servers)
+            self._ending.callback(show.stop)
+            events = show.run(self._stages.console)
+            latencies = feed.latencies_ms()
+        self._layout.metrics.write_text(started.metrics(), encoding="utf-8")
+        found = read_back(servers, TOPICS.verdicts_topic, TOPICS.dead_letters_topic)
+        return summary.Run(
+            settings=self._settings,
+            layout=self._layout,
+            posts=posts.all,
+            found=found,
+            sum=judge(posts.all, found),
+            events=events,
+            latencies_ms=latencies,
+            manifest=self._manifest(),
+            servers=servers,
+            metrics_url=started.url,
+        )
+
+    def _plan(self) -> Plan:
+        rows = read_rows(self._layout.corpus / "test.jsonl")
+        pictures = [row.image for row in rows if row.image]
+        make_images(self._layout.bad_images, self._layout.corpus / pictures[0])
+        tag = f"demo-{time.strftime('%H%M%S')}"
+        bad = bad_posts(tag, self._layout.bad_images.name)
+        posts = plan(rows, bad, self._settings.steady_posts, self._settings.burst_posts, tag)
+        self._layout.sent.write_bytes(b"".join(msgspec.json.encode(p) + b"\n" for p in posts.all))
+        return posts
+
+    def _stop_workers(self, started: workers.Workers) -> None:
+        self._running.end(started.parent)
+
+    def _manifest(self) -> Manifest:
+        content = (self._layout.bundle / MANIFEST_FILE).read_bytes()
+        return msgspec.json.decode(content, type=Manifest)
+
+
+def on_a_thread(work: Callable[[], Result]) -> Result:
+    """Do `work` where no signal interrupts it; this thread waits, and may be interrupted."""
+    results: list[Result] = []
+    faults: list[Exception] = []
+
+    def guarded() -> None:
+        try:
+            results.append(work())
+        except Exception as fault:  # noqa: BLE001 - raised again on the thread that waits
+            faults.append(fault)
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+    if faults:
+        raise faults[0]
+    return results[0]
