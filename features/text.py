@@ -128,6 +128,13 @@ class TextVectoriser:
         else:
             self._codes = self._code_points()
 
+    def cut(self, text: str) -> list[str]:
+        """What the cutter makes of one text, white space included; characters are not cut."""
+        cleaned = clean(self.block, text)
+        return (
+            list(cleaned) if self._analyzer.cutter is None else self._analyzer.cutter.cut(cleaned)
+        )
+
     def tokens(self, text: str) -> list[str]:
         """The units of one text, before n-grams."""
         return [

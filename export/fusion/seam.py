@@ -1,0 +1,62 @@
+"""What a strategy's module offers, and how it is found by its name.
+
+The strategy `soft-voting` is the module `soft_voting` beside this one, with the two functions of
+`Strategy`. One more strategy is one more file.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from export.errors import ExportError
+from export.models_folder import Weights
+from export.onnx_graph import BOOL, FLOAT, OnnxGraph
+from schemas.verdict import Modality
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the graphs before fusion give: the width of each tensor, by name."""
+
+    modalities: Sequence[Modality]
+    labels: int
+    widths: Mapping[str, int]
+
+
+class Strategy(Protocol):
+    """A strategy's module."""
+
+    TOLERANCE: float
+    """How far a published probability may be from what training computed."""
+
+    def inputs(self, settings: Mapping[str, Any], modalities: Sequence[Modality]) -> list[str]:
+        """The tensors that the fusion graph takes, `present` apart."""
+
+    def fuse(
+        self, graph: OnnxGraph, parts: Parts, settings: Mapping[str, Any], weights: Weights
+    ) -> str:
+        """Add the strategy to the graph; gives the name of the scores [N,K]."""
+
+
+def strategy(name: str) -> Strategy:
+    """The module of the strategy `name`. Raises ExportError."""
+    module = f"export.fusion.{name.replace('-', '_')}"
+    if not name.replace("-", "_").isidentifier() or importlib.util.find_spec(module) is None:
+        raise ExportError(
+            f"strategy {name!r} cannot be exported; choose another with `tuwen train`"
+        )
+    return cast(Strategy, importlib.import_module(module))
+
+
+def fusion_graph(
+    chosen: Strategy, parts: Parts, settings: Mapping[str, Any], weights: Weights
+) -> bytes:
+    """`present` and the strategy's inputs → `scores` [N,K], which sum to 1."""
+    graph = OnnxGraph("fusion")
+    graph.input("present", BOOL, ("N", len(parts.modalities)))
+    for name in chosen.inputs(settings, parts.modalities):
+        graph.input(name, FLOAT, ("N", parts.widths[name]))
+    graph.output("scores", chosen.fuse(graph, parts, settings, weights), ("N", parts.labels))
+    return graph.model()

@@ -1,0 +1,95 @@
+"""Build an ONNX graph node by node, each step given a name by its output."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET: Final = 18
+"""The highest that tf2onnx writes, so that all graphs of a bundle have one."""
+
+ML_OPSET: Final = 3
+IR_VERSION: Final = 9
+
+Sides = Sequence[int | str]
+
+FLOAT: Final = TensorProto.FLOAT
+INT64: Final = TensorProto.INT64
+BOOL: Final = TensorProto.BOOL
+
+
+class OnnxGraph:
+    """A graph in the making. Every step gives the name of what it makes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._nodes: list[onnx.NodeProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._weights: dict[str, onnx.TensorProto] = {}
+        self._opsets = {"": OPSET}
+
+    def input(self, name: str, kind: int, sides: Sides) -> str:
+        """An input of the graph."""
+        self._inputs.append(helper.make_tensor_value_info(name, kind, list(sides)))
+        return name
+
+    def output(self, name: str, value: str, sides: Sides) -> None:
+        """Make `value` the float output `name`."""
+        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self._outputs.append(helper.make_tensor_value_info(name, FLOAT, list(sides)))
+
+    def floats(self, name: str, values: ArrayLike) -> str:
+        """Weights, as float32."""
+        return self._constant(name, np.asarray(values, np.float32))
+
+    def ints(self, name: str, values: ArrayLike) -> str:
+        """Axes, shapes and the like, as int64."""
+        return self._constant(name, np.asarray(values, np.int64))
+
+    def _constant(self, name: str, values: NDArray[Any]) -> str:
+        self._weights[name] = numpy_helper.from_array(values, name)
+        return name
+
+    def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """One operator with one output."""
+        return self.nodes(operator, inputs, 1, **attributes)[0]
+
+    def nodes(
+        self, operator: str, inputs: Sequence[str], outputs: int, **attributes: Any
+    ) -> tuple[str, ...]:
+        """One operator with several outputs."""
+        name = f"{operator.lower()}_{len(self._nodes)}"
+        names = tuple(f"{name}_{number}" for number in range(outputs))
+        self._nodes.append(helper.make_node(operator, list(inputs), list(names), **attributes))
+        return names
+
+    def include(self, model: onnx.ModelProto, value: str) -> str:
+        """All of a model of one input and one output, applied to `value`."""
+        prefix = f"part{len(self._nodes)}/"
+        part = onnx.compose.add_prefix(model, prefix)
+        self._nodes.append(helper.make_node("Identity", [value], [part.graph.input[0].name]))
+        self._nodes.extend(part.graph.node)
+        self._weights |= {weight.name: weight for weight in part.graph.initializer}
+        self._opsets |= {opset.domain: opset.version for opset in part.opset_import if opset.domain}
+        return str(part.graph.output[0].name)
+
+    def model(self) -> bytes:
+        """The whole, checked."""
+        graph = helper.make_graph(
+            self._nodes, self._name, self._inputs, self._outputs, list(self._weights.values())
+        )
+        opsets = [helper.make_opsetid(name, number) for name, number in self._opsets.items()]
+        model = helper.make_model(
+            graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="tuwen"
+        )
+        onnx.checker.check_model(model)
+        return bytes(model.SerializeToString())
+
+
+def opsets(model: bytes) -> dict[str, int]:
+    """The operator sets that a serialised model asks for, version by domain."""
+    return {opset.domain: opset.version for opset in onnx.load_from_string(model).opset_import}

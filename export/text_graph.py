@@ -1,0 +1,86 @@
+"""TF-IDF and a linear model as a sparse graph: ids and counts in, raw scores out.
+
+The table of a block is idf·coefficients (and idf·embedding) by id, so that
+score = Σ tf·table[id] / ‖tf·idf[id]‖, and no matrix of N rows and V columns ever exists.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.models_folder import Weights
+from export.onnx_graph import FLOAT, INT64, OnnxGraph
+from schemas.models import Models
+
+_SMALLEST_NORM = 1e-30
+"""A text of unknown words alone scores 0, not 0 / 0."""
+
+
+def text_graph(models: Models, weights: Weights, outputs: Sequence[str]) -> bytes:
+    """`<block>.ids`, `<block>.counts` → `text.scores` [N,Kt], `text.embedding` [N,D] if asked."""
+    graph = OnnxGraph("text")
+    columns = _columns(weights, outputs)
+    summed = _summed(graph, models, weights, columns)
+    scores_width = len(weights["coefficients"])
+    embedding_width = columns.shape[1] - scores_width
+    parts = [summed, ""]
+    if embedding_width:
+        sizes = graph.ints("sizes", [scores_width, embedding_width])
+        parts = list(graph.nodes("Split", [summed, sizes], 2, axis=1))
+        graph.output("text.embedding", parts[1], ("N", embedding_width))
+    scores = graph.node("Add", [parts[0], graph.floats("intercepts", weights["intercepts"])])
+    graph.output("text.scores", scores, ("N", scores_width))
+    return graph.model()
+
+
+def _columns(weights: Weights, outputs: Sequence[str]) -> NDArray[np.float64]:
+    """By term: what it adds to each raw score, and to each side of the embedding."""
+    coefficients: NDArray[np.float64] = weights["coefficients"].T
+    if "text.embedding" not in outputs:
+        return coefficients
+    return np.hstack([coefficients, weights["embedding"]])
+
+
+def _summed(
+    graph: OnnxGraph, models: Models, weights: Weights, columns: NDArray[np.float64]
+) -> str:
+    term_frequency = _logarithmic if models.sublinear_tf else _plain
+    start = 0
+    sums: list[str] = []
+    for block in models.text:
+        idf = weights[f"{block.name}.idf"]
+        tf = term_frequency(graph, graph.input(f"{block.name}.counts", FLOAT, ("N", "T")))
+        sums.append(_block(graph, block.name, tf, idf, columns[start : start + len(idf)]))
+        start += len(idf)
+    return sums[0] if len(sums) == 1 else graph.node("Sum", sums)
+
+
+def _plain(graph: OnnxGraph, counts: str) -> str:
+    del graph
+    return counts
+
+
+def _logarithmic(graph: OnnxGraph, counts: str) -> str:
+    """1 + ln(count)."""
+    return graph.node("Add", [graph.node("Log", [counts]), graph.floats("one", 1)])
+
+
+def _block(
+    graph: OnnxGraph, name: str, tf: str, idf: NDArray[np.float64], part: NDArray[np.float64]
+) -> str:
+    """One block's share of the sums, divided by the block's own l2 norm."""
+    ids = graph.input(f"{name}.ids", INT64, ("N", "T"))
+    axis = graph.ints("axis", [1])
+    padded = np.append(idf, 0.0)
+    table = np.vstack([idf[:, None] * part, np.zeros((1, part.shape[1]))])
+    weighted = graph.node(
+        "Mul", [tf, graph.node("Gather", [graph.floats(f"{name}.idf", padded), ids])]
+    )
+    squares = graph.node("ReduceSumSquare", [weighted, axis], keepdims=1)
+    norm = graph.node(
+        "Max", [graph.node("Sqrt", [squares]), graph.floats("smallest", _SMALLEST_NORM)]
+    )
+    rows = graph.node("Gather", [graph.floats(f"{name}.table", table), ids])
+    product = graph.node("MatMul", [graph.node("Unsqueeze", [tf, axis]), rows])
+    return graph.node("Div", [graph.node("Squeeze", [product, axis]), norm])
