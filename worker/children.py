@@ -59,7 +59,7 @@ class Child:
         """None while it lives; negative for a signal. When dead, all that it said was heard."""
         code = self._process.poll()
         if code is not None:
-            self._listening.join(ANSWER_S)
+            self._close()
         return code
 
     def stop(self) -> None:
@@ -70,6 +70,7 @@ class Child:
         """End it at once, and bury it."""
         self._process.kill()
         self._process.wait()
+        self._close()
 
     def ask(self, path: str) -> tuple[int, bytes] | None:
         """Give status and body of one of its pages, None when it does not answer."""
@@ -84,6 +85,14 @@ class Child:
             return None
         finally:
             connection.close()
+
+    def _close(self) -> None:
+        """Give the pipes of a dead child back, once all that it said was heard."""
+        self._listening.join(ANSWER_S)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):
+                pipe.close()
 
     def _tell(self, settings: WorkerSettings) -> None:
         assert self._process.stdin is not None

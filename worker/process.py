@@ -254,7 +254,10 @@ def main() -> int:
     lines = os.fdopen(os.dup(1), "wb")
     # What a library prints must not be taken for what the worker says.
     os.dup2(2, 1)
-    settings = WorkerSettings.model_validate_json(_line(sys.stdin.fileno()))
+    told = _line(sys.stdin.fileno())
+    if not told:
+        return STOPPED  # the parent was gone before it said anything.
+    settings = WorkerSettings.model_validate_json(told)
     stopping = Stopping(settings.stop_timeout_s)
     _stop_with_parent(stopping)
     try:
