@@ -1,0 +1,114 @@
+"""Remove each guard of `mutations.toml` in a copy of the tree, and see that its test fails."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+ROOT = Path(__file__).parents[1]
+LIST = Path(__file__).with_name("mutations.toml")
+NOT_COPIED = (".git", ".venv", ".tuwen", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info")
+TEST_TIMEOUT_S = 180.0
+ALL_TESTS_TIMEOUT_S = 900.0
+FAILED = 1
+"""The exit code of pytest when a test failed; others mean that it did not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What stands in a file, what stands there when it is gone, and the test that tells."""
+
+    holds: str
+    file: str
+    text: str
+    by: str
+    test: str
+
+
+def main(words: Sequence[str]) -> int:
+    """Try the guards that speak of all `words`; exit 1 unless each is missed by its test."""
+    console = Console(highlight=False, soft_wrap=True)
+    guards = [guard for guard in read(LIST) if all(word in f"{guard}" for word in words)]
+    if not guards:
+        console.print(f"no guard speaks of {' '.join(words)}", markup=False)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="tuwen-mutate-") as scratch:
+        tree = Path(scratch) / "tree"
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        faults = list(filter(None, [before(tree, guards)]))
+        for guard in () if faults else guards:
+            fault = without(tree, guard)
+            console.print(f"{'kept ' if fault else 'found'}  {guard.holds}", markup=False)
+            faults += [fault] if fault else []
+    for fault in faults:
+        console.print(f"mutate: {fault}", markup=False)
+    console.print(f"{len(guards) - len(faults)} of {len(guards)} guards are missed by their tests")
+    return 1 if faults else 0
+
+
+def read(path: Path) -> list[Guard]:
+    """Read the list."""
+    with path.open("rb") as source:
+        return [Guard(**row) for row in tomllib.load(source)["guard"]]
+
+
+def before(tree: Path, guards: Iterable[Guard]) -> str | None:
+    """Run all named tests on the tree as it is; a sentence when one does not pass."""
+    tests = sorted({guard.test for guard in guards})
+    code, said = run(tree, tests, ALL_TESTS_TIMEOUT_S)
+    return None if code == 0 else f"not all tests pass before anything is removed:\n{said}"
+
+
+def without(tree: Path, guard: Guard) -> str | None:
+    """Remove one guard, run its test, and put it back; a sentence when the test did not fail."""
+    path = tree / guard.file
+    whole = path.read_text(encoding="utf-8")
+    found = whole.count(guard.text)
+    if found != 1:
+        return f"{guard.file} holds {guard.text!r} {found} times, not once"
+    path.write_text(whole.replace(guard.text, guard.by), encoding="utf-8")
+    try:
+        code, said = run(tree, [guard.test], TEST_TIMEOUT_S)
+    finally:
+        path.write_text(whole, encoding="utf-8")
+    if code == FAILED:
+        return None
+    if code == 0:
+        return f"{guard.test} passes without {guard.text!r} in {guard.file}"
+    return f"{guard.test} did not run without {guard.text!r} in {guard.file}:\n{said}"
+
+
+def run(tree: Path, tests: Sequence[str], timeout_s: float) -> tuple[int, str]:
+    """Run tests of a tree, with that tree's packages; gives pytest's exit code and last lines."""
+    environment = os.environ | {
+        # Before the installed packages, for children as well.
+        "PYTHONPATH": str(tree),
+        # A change within a second that keeps the size would be taken for none.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    options = ["-q", "-x", "--no-header", "-p", "no:cacheprovider"]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, *tests],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        # A test that hangs without its guard has missed it as well.
+        return FAILED, f"no end within {timeout_s:.0f} s"
+    return done.returncode, done.stdout[-2000:]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
