@@ -1,0 +1,84 @@
+"""The CNNs: pixels uint8[N,H,W,C] in, one tensor of logits per head out.
+
+`brief`: Conv 32 3×3, MaxPool, Flatten, Dense 64, and one head, a sigmoid where there are two
+labels and a softmax otherwise. `compact`: 86,000 parameters with batch normalisation, and a second
+head that says what the image itself shows, where the corpus tells.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.manifest import ImageInput
+from train.quiet_keras import load
+from train.settings import Cnn
+
+SCORES = "image.scores"
+LABEL_HEAD, TARGET_HEAD = "label", "target"
+# Short trainings need statistics that follow soon.
+_BATCH_NORM_MOMENTUM = 0.9
+_DROPOUT = 0.3
+_HIDDEN = 64
+# Width and stride of each convolution between two poolings.
+_COMPACT_STAGES = (((12, 2), (12, 1)), ((25, 1), (25, 1)), ((51, 1), (51, 1)), ((76, 1),))
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """How many labels there are, and how many classes images show; None where nothing tells."""
+
+    labels_count: int
+    targets_count: int | None
+
+    def widths(self, cnn: Cnn) -> dict[str, int]:
+        """Logits by head. One logit is enough for a sigmoid."""
+        if cnn == "brief":
+            return {LABEL_HEAD: 1 if self.labels_count == 2 else self.labels_count}
+        if self.targets_count is None:
+            return {LABEL_HEAD: self.labels_count}
+        return {LABEL_HEAD: self.labels_count, TARGET_HEAD: self.targets_count}
+
+
+def build(cnn: Cnn, image: ImageInput, heads: Heads) -> Any:
+    """A new keras.Model whose output is a dict of logits by head."""
+    _, keras = load()
+    shape = (image.height, image.width, image.channels)
+    pixels = keras.layers.Input(shape, dtype="uint8", name="pixels")
+    hidden = _brief(pixels) if cnn == "brief" else _compact(pixels)
+    outputs = {
+        head: keras.layers.Dense(width, name=f"{head}_logits")(hidden)
+        for head, width in heads.widths(cnn).items()
+    }
+    return keras.Model(pixels, outputs, name=cnn)
+
+
+def with_scores(model: Any) -> Any:
+    """The same weights with one output, `image.scores` [N,Ki]: all heads side by side."""
+    _, keras = load()
+    logits = list(model.output.values())
+    scores = logits[0] if len(logits) == 1 else keras.layers.Concatenate(name="scores")(logits)
+    return keras.Model(model.input, {SCORES: scores}, name=model.name)
+
+
+def _brief(pixels: Any) -> Any:
+    _, keras = load()
+    layers = keras.layers
+    x = layers.Rescaling(1 / 255)(pixels)
+    x = layers.Conv2D(32, 3, activation="relu")(x)
+    x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    return layers.Dense(_HIDDEN, activation="relu", name="embedding")(x)
+
+
+def _compact(pixels: Any) -> Any:
+    _, keras = load()
+    layers = keras.layers
+    x = layers.Rescaling(1 / 127.5, -1)(pixels)
+    for number, stage in enumerate(_COMPACT_STAGES):
+        x = layers.MaxPooling2D()(x) if number else x
+        for width, stride in stage:
+            x = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(x)
+            x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
+            x = layers.ReLU()(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(_DROPOUT)(x)
+    return layers.Dense(_HIDDEN, activation="relu", name="embedding")(x)

@@ -1,0 +1,257 @@
+"""Pixels and labels to a trained CNN, and to scores of rows that a CNN never saw.
+
+A tenth of the rows is watched, not learned from: the weights of the epoch that tells those best
+are kept, and a run that ends no better than knowing the shares of the labels is repeated from
+another start. Watched rows count as rows that the model was fitted on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.progress import Progress
+from train.augmentation import augmented, mirrored
+from train.calibration import Labels
+from train.cnn import LABEL_HEAD, SCORES, TARGET_HEAD, Heads, build, with_scores
+from train.prepared import IMAGE
+from train.quiet_keras import load
+from train.settings import TrainSettings
+from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
+
+RUNS_MAX: Final = 3
+_WATCHED_SHARE: Final = 10
+_WATCHED_ROWS_MAX: Final = 500
+_SMALL_CORPUS_IMAGES: Final = 4500
+_EPOCHS_SMALL, _EPOCHS = 6, 24
+_RATE: Final = {"compact": 3e-3, "brief": 3e-4}
+_WEIGHT_DECAY: Final = 0.02
+# How much better than the shares of the labels a run must tell the watched rows.
+_LEARNED_MIN: Final = 0.02
+_PREDICT_ROWS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRows:
+    """What a CNN learns from. `targets` is -1 where nothing says what the image itself shows."""
+
+    ids: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+    labels: Labels
+    targets: Labels
+    heads: Heads
+    folds: NDArray[np.int64]
+
+    def chosen(self, rows: NDArray[np.int64]) -> "ImageRows":
+        """Some of the rows."""
+        ids = tuple(self.ids[row] for row in rows)
+        return ImageRows(
+            ids,
+            self.pixels[rows],
+            self.labels[rows],
+            self.targets[rows],
+            self.heads,
+            self.folds[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTraining:
+    """The shipped model, what fusion may learn from, and the figures of each epoch."""
+
+    model: Fitted[Any]
+    folds: tuple[Fitted[Any], ...]
+    scores: Unseen
+    learning_curve: tuple[dict[str, float], ...]
+    collapsed_runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run: the model, the figures by epoch, and its loss on the watched rows."""
+
+    model: Any
+    learning_curve: tuple[dict[str, float], ...]
+    loss: float
+    learned: bool
+
+
+def epochs_of(settings: TrainSettings, images: int) -> int:
+    """The passes over the images, as set or by their number."""
+    if settings.epochs is not None:
+        return settings.epochs
+    return _EPOCHS_SMALL if images <= _SMALL_CORPUS_IMAGES else _EPOCHS
+
+
+def fit_image(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
+    """A CNN on all rows, and one per fold on the others, which scores that fold."""
+    parts: list[Unseen] = []
+    folds: list[Fitted[Any]] = []
+    collapsed = 0
+    for fold in range(settings.folds):
+        own, others = np.flatnonzero(rows.folds == fold), np.flatnonzero(rows.folds != fold)
+        name = f"CNN of fold {fold + 1} of {settings.folds}"
+        fitted, _, again = fit_cnn(rows.chosen(others), settings, progress, name)
+        ids = [rows.ids[row] for row in own]
+        parts.append(unseen_scores(fitted, ids, partial(scored, rows.pixels[own])))
+        folds.append(fitted)
+        collapsed += again
+    fitted, curve, again = fit_cnn(rows, settings, progress, "CNN")
+    scores = joined(parts, rows.ids)
+    return ImageTraining(fitted, tuple(folds), scores, curve, collapsed + again)
+
+
+def fit_cnn(
+    rows: ImageRows, settings: TrainSettings, progress: Progress, name: str
+) -> tuple[Fitted[Any], tuple[dict[str, float], ...], int]:
+    """The best of at most `RUNS_MAX` runs, its figures, and how many runs collapsed."""
+    runs: list[Run] = []
+    for number in range(RUNS_MAX):
+        runs.append(run_once(rows, settings, progress, name, settings.seed + 1000 * number))
+        if runs[-1].learned:
+            break
+    best = min(runs, key=lambda run: run.loss)
+    collapsed = sum(not run.learned for run in runs)
+    return (
+        Fitted(name, with_scores(best.model), frozenset(rows.ids)),
+        best.learning_curve,
+        collapsed,
+    )
+
+
+def scored(pixels: NDArray[np.uint8], model: Any) -> Floats:
+    """Keras's own predict: float64[N,Ki]."""
+    if not len(pixels):
+        return np.empty((0, model.output[SCORES].shape[1]))
+    return np.asarray(
+        model.predict(pixels, batch_size=_PREDICT_ROWS, verbose=0)[SCORES], np.float64
+    )
+
+
+def run_once(
+    rows: ImageRows, settings: TrainSettings, progress: Progress, name: str, seed: int
+) -> Run:
+    """One run from one start: the weights of the epoch with the least loss on watched rows."""
+    _, keras = load()
+    keras.utils.set_random_seed(seed)
+    watched, learned = _watched(rows, seed)
+    epochs = epochs_of(settings, len(rows.ids))
+    model = build(settings.cnn, IMAGE, rows.heads)
+    steps = max(1, len(learned) // settings.batch_images)
+    step = _step(model, settings, steps * epochs)
+    chance = np.random.default_rng(seed)
+    curve: list[dict[str, float]] = []
+    kept, least = model.get_weights(), np.inf
+    for epoch in range(epochs):
+        _pass(step, rows, learned, settings.batch_images, (seed, epoch), chance)
+        loss, accuracy = _measured(model, rows, watched)
+        curve.append({"epoch": epoch + 1.0, "loss": loss, "accuracy": accuracy})
+        progress(f"training the {name}", epoch + 1, epochs, f"accuracy {accuracy:.3f}")
+        if loss < least:
+            kept, least = model.get_weights(), loss
+    model.set_weights(kept)
+    learned_enough = least < _entropy(rows.labels[watched]) - _LEARNED_MIN
+    return Run(model, tuple(curve), float(least), learned_enough)
+
+
+def _watched(rows: ImageRows, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to watch and rows to learn from."""
+    order = np.random.default_rng(seed).permutation(len(rows.ids))
+    count = min(_WATCHED_ROWS_MAX, max(1, len(order) // _WATCHED_SHARE))
+    return order[:count], order[count:]
+
+
+def _pass(
+    step: Callable[..., Any],
+    rows: ImageRows,
+    learned: NDArray[np.int64],
+    batch: int,
+    seed: tuple[int, int],
+    chance: np.random.Generator,
+) -> None:
+    """One epoch over the rows in a new order; the last batch is filled up from the front."""
+    order = chance.permutation(learned)
+    batches = max(1, len(order) // batch)
+    for number in range(batches):
+        chosen = np.resize(order, batches * batch)[number * batch : (number + 1) * batch]
+        step(
+            rows.pixels[chosen],
+            rows.labels[chosen],
+            rows.targets[chosen],
+            np.array([seed[0] % 2**31, (seed[1] * batches + number) * 100], np.int32),
+        )
+
+
+def _step(model: Any, settings: TrainSettings, steps: int) -> Callable[..., Any]:
+    """One step of AdamW on a one-cycle rate, as a TensorFlow function."""
+    tf, keras = load()
+    optimizer = keras.optimizers.AdamW(_one_cycle(_RATE[settings.cnn], steps), _WEIGHT_DECAY)
+    optimizer.build(model.trainable_variables)
+    change = augmented if settings.cnn == "compact" else mirrored
+
+    @tf.function  # type: ignore[untyped-decorator, unused-ignore]  # TensorFlow has no types.
+    def step(pixels: Any, labels: Any, targets: Any, seed: Any) -> None:
+        with tf.GradientTape() as tape:
+            logits = model(change(pixels, seed), training=True)
+            loss = _loss(logits, labels, targets)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    return step  # type: ignore[no-any-return, unused-ignore]  # TensorFlow has no types.
+
+
+def _one_cycle(rate: float, steps: int) -> Any:
+    """Up for 30 % of the steps, down in a half cosine for the others (Smith 2018)."""
+    _, keras = load()
+    return keras.optimizers.schedules.CosineDecay(
+        rate / 25,
+        max(1, int(steps * 0.7)),
+        alpha=1e-4,
+        warmup_target=rate,
+        warmup_steps=int(steps * 0.3),
+    )
+
+
+def _loss(logits: dict[str, Any], labels: Any, targets: Any) -> Any:
+    """Cross-entropy of each head; an image that nothing is told of counts in the first only."""
+    tf, _ = load()
+    loss = tf.reduce_mean(_cross_entropy(logits[LABEL_HEAD], labels))
+    if TARGET_HEAD in logits:
+        told = tf.cast(targets >= 0, tf.float32)
+        each = _cross_entropy(logits[TARGET_HEAD], tf.maximum(targets, 0))
+        loss += tf.reduce_sum(each * told) / tf.maximum(tf.reduce_sum(told), 1.0)
+    return loss
+
+
+def _cross_entropy(logits: Any, labels: Any) -> Any:
+    tf, _ = load()
+    if logits.shape[1] == 1:
+        truth = tf.cast(labels, tf.float32)
+        return tf.nn.sigmoid_cross_entropy_with_logits(truth, logits[:, 0])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def _measured(model: Any, rows: ImageRows, watched: NDArray[np.int64]) -> tuple[float, float]:
+    """Mean loss and accuracy of the label head on watched rows."""
+    logits = [
+        model(rows.pixels[watched[start : start + _PREDICT_ROWS]], training=False)[LABEL_HEAD]
+        for start in range(0, len(watched), _PREDICT_ROWS)
+    ]
+    values = np.concatenate([np.asarray(part, np.float64) for part in logits])
+    if values.shape[1] == 1:
+        values = np.concatenate((np.zeros_like(values), values), axis=1)
+    labels = rows.labels[watched]
+    top = values.max(axis=1, keepdims=True)
+    log_sums = top[:, 0] + np.log(np.exp(values - top).sum(axis=1))
+    loss = log_sums - values[np.arange(len(labels)), labels]
+    return float(loss.mean()), float((values.argmax(axis=1) == labels).mean())
+
+
+def _entropy(labels: Labels) -> float:
+    """The loss of whoever knows the shares of the labels and nothing else."""
+    shares = np.bincount(labels) / len(labels)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())

@@ -1,0 +1,126 @@
+"""A corpus as the models take it: texts, decoded images, labels and folds, without rows that the
+two halves share.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.images import ImageLimits, ImageProblem, decode, decoder_version
+from schemas.manifest import ImageInput
+from schemas.progress import Progress
+from train.calibration import Labels
+from train.corpus import Corpus
+from train.errors import CorpusError
+from train.groups import fold_numbers, rows_apart
+from train.rows import Row
+from train.settings import TrainSettings
+
+IMAGE: Final = ImageInput(height=64, width=64, decoder_version=decoder_version())
+LIMITS: Final = ImageLimits(bytes_max=64 * 1024 * 1024, pixels_max=80_000_000)
+# Decoding lets other threads run.
+_THREADS: Final = 2
+_CHUNK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Rows of one half in order. `pixels` uint8[N,H,W,C] is zero where `present[:, 1]` is False.
+
+    `present` bool[N,2]: text, image. `text_folds` and `image_folds` int64[N], groups whole.
+    """
+
+    rows: tuple[Row, ...]
+    pixels: NDArray[np.uint8]
+    present: NDArray[np.bool_]
+    labels: Labels
+    text_folds: NDArray[np.int64]
+    image_folds: NDArray[np.int64]
+    left_out: int
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids, in order."""
+        return tuple(row.id for row in self.rows)
+
+    def texts(self, chosen: NDArray[np.int64]) -> tuple[str, ...]:
+        """The texts of rows that have one."""
+        return tuple(self.rows[row].text or "" for row in chosen)
+
+
+def prepare_train(corpus: Corpus, settings: TrainSettings, progress: Progress) -> Prepared:
+    """The training half, without rows whose text or image is also in the test half.
+
+    Raises CorpusError when too little is left.
+    """
+    keys = [corpus.content_keys(row) for row in corpus.train]
+    apart = rows_apart(keys, [corpus.content_keys(row) for row in corpus.test])
+    rows = tuple(row for row, kept in zip(corpus.train, apart, strict=True) if kept)
+    pixels, readable = decoded(corpus, rows, progress)
+    usable = [number for number, row in enumerate(rows) if row.text is not None or readable[number]]
+    _check_enough(corpus, [rows[number] for number in usable], settings)
+    rows, pixels, readable = tuple(rows[n] for n in usable), pixels[usable], readable[usable]
+    keys = [corpus.content_keys(row) for row in rows]
+    labels = [row.label for row in rows]
+    return Prepared(
+        rows,
+        pixels,
+        present(rows, readable),
+        np.asarray(labels, np.int64),
+        fold_numbers(keys, labels, settings.text_folds, settings.seed),
+        fold_numbers(keys, labels, settings.folds, settings.seed + 1),
+        left_out=len(corpus.train) - len(rows),
+    )
+
+
+def prepare_test(corpus: Corpus, progress: Progress) -> Prepared:
+    """The test half; it has no folds."""
+    pixels, readable = decoded(corpus, corpus.test, progress)
+    labels = np.asarray([row.label for row in corpus.test], np.int64)
+    none = np.zeros(len(labels), np.int64)
+    there = present(corpus.test, readable)
+    return Prepared(corpus.test, pixels, there, labels, none, none, left_out=0)
+
+
+def present(rows: Sequence[Row], readable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool[N,2]: which of text and image a row has; an image that cannot be decoded is absent."""
+    text = np.asarray([row.text is not None for row in rows], np.bool_)
+    return np.stack((text, readable), axis=1)
+
+
+def decoded(
+    corpus: Corpus, rows: Sequence[Row], progress: Progress
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """uint8[N,H,W,C], zero where there is no picture, and bool[N], where there is one."""
+    pixels = np.zeros((len(rows), IMAGE.height, IMAGE.width, IMAGE.channels), np.uint8)
+    readable = np.zeros(len(rows), np.bool_)
+
+    def read(number: int) -> None:
+        row = rows[number]
+        if row.image is None:
+            return
+        image = decode(corpus.image_path(row).read_bytes(), IMAGE, LIMITS)
+        if not isinstance(image, ImageProblem):
+            pixels[number], readable[number] = image, True
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for done, _ in enumerate(threads.map(read, range(len(rows))), start=1):
+            if done % _CHUNK == 0 or done == len(rows):
+                progress("decoding images", done, len(rows))
+    return pixels, readable
+
+
+def _check_enough(corpus: Corpus, rows: Sequence[Row], settings: TrainSettings) -> None:
+    """Every label needs rows of both modalities in every fold."""
+    needed = 2 * max(settings.folds, settings.text_folds)
+    for label, name in enumerate(corpus.labels):
+        complete = sum(row.label == label and row.complete for row in rows)
+        if complete < needed:
+            raise CorpusError(
+                f"label {name!r} has {complete} usable training rows with text and image, and "
+                f"{needed} are the least: add rows, or lower folds and text_folds"
+            )

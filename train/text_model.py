@@ -1,0 +1,204 @@
+"""Texts and targets to TF-IDF with a linear SVM, one-vs-rest, and out-of-fold margins.
+
+Terms come from `features`, the code that serves; weighting and SVM are scikit-learn's. The SVM's
+target is `text_label` where the corpus has it, what the text itself shows, else `label`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.svm import LinearSVC
+
+from features.text import terms_of
+from schemas.manifest import FileSpec, TextBlock
+from train.arrays import save_arrays
+from train.calibration import Labels, calibrate, log_loss
+from train.settings import TrainSettings
+from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
+
+_NOT_YET_HASHED: Final = ""
+_ITERATIONS_MAX: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Vectoriser:
+    """A block with scikit-learn's fitted TfidfVectorizer, which takes lists of terms."""
+
+    block: TextBlock
+    tfidf: Any
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The terms; the index is the column."""
+        return [str(term) for term in self.tfidf.get_feature_names_out()]
+
+
+@dataclass(frozen=True, slots=True)
+class TextModel:
+    """Vectorisers side by side, the SVM on them, and the projection to the embedding if any.
+
+    `coefficients` float64[Kt,ΣV], `intercepts` float64[Kt], `embedding` float64[ΣV,D].
+    """
+
+    vectorisers: tuple[Vectoriser, ...]
+    coefficients: Floats
+    intercepts: Floats
+    embedding: Floats | None
+
+    def save(self, folder: Path) -> None:
+        """Write vocabularies and model.npz as `schemas.models` says."""
+        arrays = {"coefficients": self.coefficients, "intercepts": self.intercepts}
+        if self.embedding is not None:
+            arrays["embedding"] = self.embedding
+        for vectoriser in self.vectorisers:
+            name = vectoriser.block.name
+            arrays[f"{name}.idf"] = vectoriser.tfidf.idf_
+            vocabulary = msgspec.json.encode(vectoriser.vocabulary)
+            (folder / f"{name}.vocabulary.json").write_bytes(vocabulary)
+        save_arrays(folder / "model.npz", arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class TextRows:
+    """The texts that the model learns from: ids, texts, targets and labels, int64[N] each."""
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    targets: Labels
+    labels: Labels
+    labels_count: int
+    folds: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TextTraining:
+    """The shipped model, and what fusion may learn from."""
+
+    model: Fitted[TextModel]
+    folds: tuple[Fitted[Any], ...]
+    vectorisers: Fitted[tuple[Vectoriser, ...]]
+    scores: Unseen
+    embedding: Unseen | None
+    cost: float
+
+
+def blocks_of(settings: TrainSettings) -> tuple[TextBlock, ...]:
+    """The vectorisers that the settings ask for."""
+    cutter_version = version("rjieba")
+    blocks = []
+    if settings.text_words_ngrams != (0, 0):
+        blocks.append(
+            TextBlock(
+                "words",
+                FileSpec("text/words.vocabulary.json", _NOT_YET_HASHED, 0),
+                cutter_version=cutter_version,
+                ngrams=settings.text_words_ngrams,
+            )
+        )
+    if settings.text_characters_ngrams != (0, 0):
+        blocks.append(
+            TextBlock(
+                "characters",
+                FileSpec("text/characters.vocabulary.json", _NOT_YET_HASHED, 0),
+                analyzer="char",
+                ngrams=settings.text_characters_ngrams,
+            )
+        )
+    return tuple(blocks)
+
+
+def fit_text(rows: TextRows, settings: TrainSettings, embedding_wanted: int | None) -> TextTraining:
+    """Fit all; `embedding_wanted` is the embedding's width, None for none."""
+    vectorisers = Fitted(
+        "text vectorisers",
+        tuple(_vectoriser(block, rows.texts, settings) for block in blocks_of(settings)),
+        frozenset(rows.ids),
+        learned_labels=False,
+    )
+    x = tf_idf(vectorisers.model, rows.texts)
+    cost, folds, scores = _best_cost(x, rows, settings)
+    svm = _fit_svm(x, rows.targets, cost, settings.seed)
+    projection, embedding = None, None
+    if embedding_wanted is not None:
+        projection = _projection(x, embedding_wanted, settings.seed)
+        fitted = Fitted("text embedding", projection, frozenset(rows.ids), learned_labels=False)
+        embedding = unseen_scores(fitted, rows.ids, lambda matrix: np.asarray(x @ matrix))
+    model = TextModel(vectorisers.model, svm.coef_, svm.intercept_, projection)
+    fitted_model = Fitted("text model", model, frozenset(rows.ids))
+    return TextTraining(fitted_model, folds, vectorisers, scores, embedding, cost)
+
+
+def tf_idf(vectorisers: Sequence[Vectoriser], texts: Sequence[str]) -> sparse.csr_matrix:
+    """Float64[N,ΣV], each block of unit length."""
+    parts = [each.tfidf.transform(terms_of(each.block, texts)) for each in vectorisers]
+    return sparse.hstack(parts, format="csr")
+
+
+def same_terms(terms: list[str]) -> list[str]:
+    """The analyzer of a TfidfVectorizer that is given terms."""
+    return terms
+
+
+def _vectoriser(block: TextBlock, texts: Sequence[str], settings: TrainSettings) -> Vectoriser:
+    # Below this many texts a rare term is all there is.
+    posts_min = settings.text_posts_min if len(texts) > 100 * settings.text_posts_min else 1
+    tfidf = TfidfVectorizer(analyzer=same_terms, sublinear_tf=True, min_df=posts_min)
+    return Vectoriser(block, tfidf.fit(terms_of(block, texts)))
+
+
+def _fit_svm(x: sparse.csr_matrix, targets: Labels, cost: float, seed: int) -> Any:
+    svm = LinearSVC(C=cost, random_state=seed, max_iter=_ITERATIONS_MAX)
+    return svm.fit(x, targets)
+
+
+def _best_cost(
+    x: sparse.csr_matrix, rows: TextRows, settings: TrainSettings
+) -> tuple[float, tuple[Fitted[Any], ...], Unseen]:
+    """The C whose calibrated out-of-fold margins tell the labels best; its SVMs and margins."""
+    tried = []
+    for cost in settings.text_costs:
+        folds, scores = _out_of_fold(x, rows, cost, settings.seed)
+        calibration = calibrate(scores.scores, rows.labels, rows.labels_count)
+        loss = log_loss(calibration.probabilities(scores.scores), rows.labels)
+        tried.append((loss, cost, folds, scores))
+    _, cost, folds, scores = min(tried, key=lambda each: each[0])
+    return cost, folds, scores
+
+
+def _out_of_fold(
+    x: sparse.csr_matrix, rows: TextRows, cost: float, seed: int
+) -> tuple[tuple[Fitted[Any], ...], Unseen]:
+    """Each row's margins by an SVM that was fitted on the other folds, and those SVMs."""
+    ids = np.asarray(rows.ids)
+    parts: list[Unseen] = []
+    folds: list[Fitted[Any]] = []
+    for fold in np.unique(rows.folds):
+        others, own = np.flatnonzero(rows.folds != fold), np.flatnonzero(rows.folds == fold)
+        svm = _fit_svm(x[others], rows.targets[others], cost, seed)
+        fitted = Fitted(f"text model of fold {fold}", svm, frozenset(ids[others].tolist()))
+        margins = unseen_scores(fitted, ids[own].tolist(), partial(_margins, x[own]))
+        parts.append(margins)
+        folds.append(fitted)
+    return tuple(folds), joined(parts, rows.ids)
+
+
+def _margins(x: sparse.csr_matrix, svm: Any) -> Floats:
+    margins = np.asarray(svm.decision_function(x), np.float64)
+    return margins.reshape(len(margins), -1)
+
+
+def _projection(x: sparse.csr_matrix, width: int, seed: int) -> Floats:
+    """Float64[ΣV,D]: the leading directions of the texts; no label has a part in it."""
+    dimensions = min(width, min(x.shape) - 1)
+    svd = TruncatedSVD(dimensions, random_state=seed).fit(x)
+    return np.asarray(svd.components_.T, np.float64)
