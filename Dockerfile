@@ -1,10 +1,11 @@
 # The serving image: what a worker needs and nothing that only training does.
 FROM python:3.12.11-slim-bookworm AS build
 WORKDIR /build
+ENV PIP_CACHE_DIR=/var/cache/pip
 COPY locks/ locks/
 RUN python -m venv /opt/tuwen && python -m venv tools \
     && awk '/^setuptools==/ { on = 1 } on { print } on && !/\\$/ { exit }' locks/all.txt > tools.txt
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     tools/bin/pip install --require-hashes -r tools.txt \
     && /opt/tuwen/bin/pip install --require-hashes -r locks/serving.txt
 COPY pyproject.toml README.md LICENSE ./

@@ -152,7 +152,7 @@ def test_uv_is_taken_where_it_is_found(clone: Clone) -> None:
     clone.add_python("python3")
     clone.add_uv()
     assert clone.setup().returncode == 0
-    uv = "uv pip install --python .venv/bin/python"
+    uv = "uv pip install --quiet --python .venv/bin/python"
     assert clone.installs == [
         f"uv venv --quiet --python {clone.programs}/python3 .venv",
         f"{uv} --require-hashes -r .venv/build.txt",
