@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from tuwen.application import group
 from tuwen.demo.layout import FOLDER, DemoSettings, Layout
@@ -54,7 +55,7 @@ def demo(
         rate_per_s=rate,
         burst_posts=burst_posts,
     )
-    raise typer.Exit(run(replace(settings, picture=picture), out()))
+    raise typer.Exit(run(replace(settings, picture=picture), Console(highlight=False)))
 
 
 @app.command(epilog="Example:  tuwen demo stop")

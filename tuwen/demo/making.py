@@ -46,7 +46,9 @@ def make(running: Running, layout: Layout, settings: DemoSettings, stages: Stage
         return found
     layout.made.unlink(missing_ok=True)
     for folder in (layout.corpus, layout.models, layout.bundle):
-        shutil.rmtree(folder, ignore_errors=True)
+        # What a killed run was writing lies beside the folder, under a name of its own.
+        for path in (folder, *layout.root.glob(f".{folder.name}.*")):
+            shutil.rmtree(path, ignore_errors=True)
     made = _built(running, layout, settings, stages, now)
     layout.made.write_bytes(msgspec.json.encode(made))
     return made

@@ -1,5 +1,6 @@
 """Read back what came of the posts with a consumer of its own, and sum it up."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -73,15 +74,26 @@ def accuracy(posts: Sequence[DemoPost], found: ReadBack) -> Mapping[str, tuple[i
 
 
 def bad_table(posts: Sequence[DemoPost], found: ReadBack) -> Sequence[tuple[str, str, str]]:
-    """List each kind of bad post: the kind, what became of each, and why."""
-    rows: dict[tuple[str, str, str], None] = {}
+    """List each kind of bad post: the kind, what became of those of the kind, and why."""
+    fates: dict[str, Counter[str]] = {}
+    reasons: dict[str, set[str]] = {}
     for post in posts:
-        if post.kind is None:
-            continue
-        verdict = found.verdicts.get(post.id)
-        if verdict is not None:
-            row = (post.kind, "verdict without it", str(verdict.missing))
-        else:
-            row = (post.kind, "dead letter", found.reasons.get(post.id, "nothing came"))
-        rows[row] = None
-    return sorted(rows)
+        if post.kind is not None:
+            fate, reason = _fate(post, found)
+            fates.setdefault(post.kind, Counter())[fate] += 1
+            reasons.setdefault(post.kind, set()).add(reason)
+    return [
+        (kind, _counted(fates[kind]), ", ".join(sorted(reasons[kind]))) for kind in sorted(fates)
+    ]
+
+
+def _fate(post: DemoPost, found: ReadBack) -> tuple[str, str]:
+    verdict = found.verdicts.get(post.id)
+    if verdict is not None:
+        return "labelled on its text", str(verdict.missing)
+    reason = found.reasons.get(post.id)
+    return ("nothing", "lost") if reason is None else ("dead letter", reason)
+
+
+def _counted(fates: Counter[str]) -> str:
+    return ", ".join(f"{count} {fate}{'s' * (count > 1)}" for fate, count in fates.items())

@@ -1,18 +1,21 @@
 """The order of the demo: Kafka, corpus, training, export, the show, the summary."""
 
+import io
 import shutil
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from schemas.manifest import MANIFEST_FILE, Manifest
 from tuwen import local_kafka, topics
-from tuwen.demo import making, summary, workers
+from tuwen.demo import making, picture, summary, workers
 from tuwen.demo.bad_posts import bad_posts, make_images
 from tuwen.demo.interruption import Interrupted, interruptible
 from tuwen.demo.layout import DemoSettings, Layout
@@ -63,6 +66,7 @@ class _Demo:
         self._running = running
         self._stages = stages
         self._ending = ending
+        self._frame: RenderableType = Text()
 
     def run(self) -> int:
         began = time.monotonic()
@@ -74,6 +78,8 @@ class _Demo:
         console.print("\n[bold]6/6  Summary[/]")
         summary.write(done)
         summary.show(console, done)
+        if self._settings.picture is not None:
+            self._draw(self._settings.picture, done)
         console.print(f"\n  [dim]{time.monotonic() - began:.0f} s in all[/]")
         if self._settings.ending == "keep" and done.sum.holds:
             self._ending.pop_all()
@@ -98,7 +104,7 @@ class _Demo:
             topics.create(client, TOPICS, PARTITIONS, 1)
         started = workers.start(self._running, self._layout, self._settings, servers)
         self._ending.callback(self._stop_workers, started)
-        workers.await_ready(started, self._layout.worker_log)
+        workers.await_ready(started, PARTITIONS, self._layout.worker_log)
         texts = {post.id: post.text for post in posts.all if post.text}
         watched = Watched(
             servers,
@@ -113,6 +119,7 @@ class _Demo:
             self._ending.callback(show.stop)
             events = show.run(self._stages.console)
             latencies = feed.latencies_ms()
+            self._frame = show.picture
         self._layout.metrics.write_text(started.metrics(), encoding="utf-8")
         found = read_back(servers, TOPICS.verdicts_topic, TOPICS.dead_letters_topic)
         return summary.Run(
@@ -137,6 +144,12 @@ class _Demo:
         posts = plan(rows, bad, self._settings.steady_posts, self._settings.burst_posts, tag)
         self._layout.sent.write_bytes(b"".join(msgspec.json.encode(p) + b"\n" for p in posts.all))
         return posts
+
+    def _draw(self, path: Path, done: summary.Run) -> None:
+        text = Console(record=True, width=picture.COLUMNS - 4, file=io.StringIO(), highlight=False)
+        summary.show_in_brief(text, done)
+        said = Text.from_ansi(text.export_text(styles=True))
+        picture.draw(path, "tuwen demo", [self._frame, Text(), said])
 
     def _stop_workers(self, started: workers.Workers) -> None:
         self._running.end(started.parent)

@@ -69,7 +69,9 @@ class Show:
         self._sender = threading.Thread(target=self._send_guarded, name="sender", daemon=True)
         self._pids: Sequence[int] = ()
         self.events = Events()
-        self.picture: RenderableType | None = None
+        self.picture: RenderableType = Text()
+        """The frame of the burst's largest lag."""
+        self._pictured_lag = 0
 
     def run(self, console: Console) -> Events:
         """Send, kill, watch; return when every post is answered, or nothing more comes.
@@ -125,7 +127,9 @@ class Show:
             new = set(self._workers.processes()) - set(self._pids)
             if new:
                 events.restarted_s = now
-        if events.burst_began_s and self.picture is None and snapshot.lag:
+        # The fullest frame is the one to keep: the burst's lag, after the kill.
+        if events.burst_began_s and (snapshot.lag or 0) > self._pictured_lag:
+            self._pictured_lag = snapshot.lag or 0
             self.picture = self.frame(snapshot)
 
     # The sender's thread.
@@ -158,15 +162,16 @@ class Show:
     def frame(self, snapshot: Snapshot) -> RenderableType:
         """Draw the moment."""
         head = Text.assemble(
-            (f"{self._sent:>6,}", "bold"),
-            f" of {len(self._plan.all):,} posts sent   ",
+            ("posts sent    ", "dim"),
+            (f"{self._sent:>7,}", "bold"),
+            f" of {len(self._plan.all):,}   ",
             (self._phase, "cyan"),
         )
         body = Group(head, self._workers_line(), Text(), render(snapshot, RECENT))
         return Panel(body, title="tuwen demo", border_style="dim", padding=(0, 1))
 
     def _workers_line(self) -> Text:
-        line = Text("workers  ", "dim")
+        line = Text("workers       ", "dim")
         for pid in self._workers.processes():
             fresh = pid not in self._pids
             line.append(f"{pid}{' (new)' if fresh else ''}  ", "green" if fresh else "default")

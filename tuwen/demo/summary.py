@@ -81,6 +81,13 @@ def show(console: Console, run: Run) -> None:
     _show_places(console, run)
 
 
+def show_in_brief(console: Console, run: Run) -> None:
+    """Print what came of the posts: the sum, how right, how fast."""
+    _show_sum(console, run.sum)
+    _show_accuracy(console, run)
+    _show_speed(console, run)
+
+
 def _show_sum(console: Console, total: Reconciliation) -> None:
     equation = (
         f"{total.verdicts:,} verdicts + {total.dead_letters:,} dead letters "

@@ -22,6 +22,7 @@ from tuwen.process_identity import children
 READY_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.1
 HOST: Final = "127.0.0.1"
+ASSIGNED: Final = "tuwen_partitions_assigned{"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,14 @@ def worker_settings(
     }
 
 
-def await_ready(workers: Workers, log: Path) -> None:
-    """Wait until the workers are ready.
+def await_ready(workers: Workers, partitions: int, log: Path) -> None:
+    """Wait until the workers are ready, and share out all partitions.
 
     Raises:
         Failed: they ended, or are not ready in time; it says what they said last.
     """
     deadline = time.monotonic() + READY_TIMEOUT_S
-    while not workers.ready():
+    while not workers.ready() or assigned(workers.metrics()) < partitions:
         if workers.parent.poll() is not None:
             raise Failed(f"the workers ended at their start: {last_words(log)} (see {log})")
         if time.monotonic() > deadline:
@@ -115,6 +116,12 @@ def kill_one(workers: Workers) -> int | None:
         os.kill(pid, signal.SIGKILL)
         return pid
     return None
+
+
+def assigned(metrics: str) -> int:
+    """Count the partitions that all workers have, by their metrics."""
+    lines = (line for line in metrics.splitlines() if line.startswith(ASSIGNED))
+    return sum(int(float(line.rpartition(" ")[2])) for line in lines)
 
 
 def last_words(log: Path) -> str:

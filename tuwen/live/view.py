@@ -12,7 +12,8 @@ from tuwen.live.tally import Latency, Seen, Snapshot
 TICKS: Final = "▁▂▃▄▅▆▇█"
 COLOURS: Final = ("green", "yellow", "red", "cyan", "magenta", "blue")
 KNOWN_COLOURS: Final = {"积极": "green", "中性": "yellow", "消极": "red"}
-SPARK_CELLS: Final = 40
+SPARK_CELLS: Final = 36
+NAMES_CELLS: Final = 12
 
 
 def render(snapshot: Snapshot, recent: int = 6) -> RenderableType:
@@ -24,16 +25,16 @@ def render(snapshot: Snapshot, recent: int = 6) -> RenderableType:
 
 def figures(snapshot: Snapshot) -> RenderableType:
     """Draw the figures: one line each."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    rate = f"{snapshot.verdicts:>6,}   {snapshot.per_second:>5,.0f}/s  "
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(style="dim", no_wrap=True, width=NAMES_CELLS)
+    table.add_column(overflow="fold", ratio=1)
+    rate = f"{snapshot.verdicts:>7,}  {snapshot.per_second:>7,.0f}/s  "
     table.add_row("verdicts", Text(rate).append(spark(snapshot.rates), "green"))
     lag = "–" if snapshot.lag is None else f"{snapshot.lag:,}"
-    table.add_row("lag", Text(f"{lag:>6} posts     ").append(spark(snapshot.lags), "yellow"))
-    table.add_row("post to verdict", latency(snapshot.latency))
+    table.add_row("lag", Text(f"{lag:>7} posts       ").append(spark(snapshot.lags), "yellow"))
+    table.add_row("latency", latency(snapshot.latency))
     table.add_row("labels", shares(snapshot.labels))
-    table.add_row("without image or text", reasons(snapshot.missing))
+    table.add_row("missing", reasons(snapshot.missing))
     table.add_row("dead letters", reasons(snapshot.rejected))
     return table
 
@@ -42,7 +43,7 @@ def latency(figure: Latency | None) -> Text:
     """Write the percentiles."""
     if figure is None:
         return Text("–")
-    return Text(f"p50 {figure.p50_ms:,} ms   p99 {figure.p99_ms:,} ms")
+    return Text(f"p50 {figure.p50_ms:,} ms   p99 {figure.p99_ms:,} ms   from post to verdict")
 
 
 def shares(labels: Mapping[str, int]) -> Text:
@@ -62,7 +63,7 @@ def reasons(counts: Mapping[str, int]) -> Text:
         return Text("0")
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     parts = [f"{reason} {count}" for reason, count in ordered]
-    return Text(f"{sum(counts.values()):,}: " + " · ".join(parts), overflow="fold", no_wrap=False)
+    return Text(f"{sum(counts.values()):,}: " + " · ".join(parts))
 
 
 def posts_table(seen: Sequence[Seen], labels: Sequence[str]) -> RenderableType:
