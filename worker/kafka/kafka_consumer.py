@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, Final
 
 import kafka.errors as client
-from kafka import KafkaConsumer
+from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import MemberState, TopicPartition
@@ -63,6 +63,27 @@ def bootstrap_timeout_ms(settings: ClientSettings) -> int:
     return min(settings.request_timeout_ms, 4_000)
 
 
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types.
+    """Sets flags and nothing else: kafka-python calls it on its IO thread.
+
+    It does so only while `poll` (or `close`) of the consumer is running and the polling thread
+    waits for it. So what the polling thread takes after a poll is complete, and a membership that
+    is read then never runs ahead of the partitions that went with its generation.
+    """
+
+    def __init__(self, ownership: Ownership) -> None:
+        self._ownership = ownership
+
+    def on_partitions_assigned(self, assigned: Iterable[tuple[str, int]]) -> None:
+        self._ownership.gain([Partition(*partition) for partition in assigned])
+
+    def on_partitions_revoked(self, revoked: Iterable[tuple[str, int]]) -> None:
+        self._ownership.revoke([Partition(*partition) for partition in revoked])
+
+    def on_partitions_lost(self, lost: Iterable[tuple[str, int]]) -> None:
+        self._ownership.lose([Partition(*partition) for partition in lost])
+
+
 class GroupConsumer:
     """A member of the group; `consumer` comes connected, and is closed by `close`."""
 
@@ -88,10 +109,25 @@ class GroupConsumer:
         self._positions: dict[Partition, int] = {}
         self._stopped: set[Partition] = set()
         self._silent_since_s: float | None = None
-        consumer.subscribe([settings.topic], listener=self._ownership)
+        consumer.subscribe([settings.topic], listener=_Listener(self._ownership))
+        with translated(f"looking up topic {settings.topic!r}"):
+            # Else the leader of a new group hands out a topic that it does not know yet: nothing.
+            known = consumer._cluster.request_update()  # noqa: SLF001
+            consumer._net.run(  # noqa: SLF001
+                consumer._manager.wait_for,  # noqa: SLF001
+                known,
+                settings.request_timeout_ms,
+            )
 
     def poll(self, timeout_s: float, records_max: int) -> Polled:
         """Poll once; a partition that cannot be read is raised once, and stopped."""
+        if self._coordinator.rejoining:
+            with translated("joining the group"):
+                self._consumer._net.run(self._finish_join)  # noqa: SLF001
+        if not self._fetcher._next_partition_records:  # noqa: SLF001
+            # An emptied fetch left here keeps the client from ever giving what it had set aside
+            # of a paused partition, and from fetching that partition again.
+            self._fetcher._next_partition_records = None  # noqa: SLF001
         with translated("polling"):
             try:
                 fetched = self._consumer.poll(timeout_s * 1_000, records_max)
@@ -161,6 +197,30 @@ class GroupConsumer:
         self._coordinator._close_heartbeat()  # noqa: SLF001 -- close() would leave the group.
         self._consumer._closed = True  # noqa: SLF001
         self._consumer._client.close()  # noqa: SLF001
+
+    async def _finish_join(self) -> None:
+        """Take what a join came to after the poll that began it was over; on the IO thread.
+
+        The client would throw it away and join anew, which makes the whole group join anew. Or,
+        when new metadata was the reason to join, it would forget that it is joining, and never be
+        a member again. This is the end of its own `join_group_async`.
+        """
+        coordinator = self._coordinator
+        join = coordinator._join_task  # noqa: SLF001
+        if join is not None and not join.is_done:
+            return
+        if join is None or join.failed():
+            coordinator.request_rejoin()
+            return
+        coordinator._join_task = None  # noqa: SLF001
+        with coordinator._lock:  # noqa: SLF001
+            coordinator.rejoining = coordinator.rejoin_needed = False
+            coordinator.state = MemberState.STABLE
+            coordinator._enable_heartbeat()  # noqa: SLF001
+        joined = coordinator._generation  # noqa: SLF001
+        await coordinator._on_join_complete_async(  # noqa: SLF001
+            joined.generation_id, joined.member_id, joined.protocol, join.value
+        )
 
     def _membership(self) -> Membership | None:
         """Take the proof of membership; out of the group its generation is -1 and fences nobody."""

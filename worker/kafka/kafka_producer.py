@@ -233,7 +233,7 @@ class KafkaTransaction:
 
     def commit(self, timeout_s: float) -> None:
         """Commit, or raise InDoubt: after that only the committed offsets know."""
-        self._demand_life()
+        self._demand_life(InDoubt)
         if not self._transactional:
             self._mark(timeout_s)
             return
@@ -308,9 +308,9 @@ class KafkaTransaction:
         except client.KafkaError as error:
             raise self._dead(error, doing, otherwise) from error
 
-    def _demand_life(self) -> None:
+    def _demand_life(self, otherwise: type[BrokerError] = TransactionAborted) -> None:
         if not self.is_open:
-            raise TransactionAborted("the transaction has ended already: begin another")
+            raise otherwise("the transaction has ended already: begin another")
 
     def _dead(
         self, error: BaseException, doing: str, otherwise: type[TransactionAborted | InDoubt]

@@ -1,0 +1,141 @@
+"""The group: who owns what, how it moves, and who may commit."""
+
+import time
+
+import pytest
+
+from tests.contract.harness import Bench, join, outgoing, owned_by, polls, records, values
+from worker.errors import MembershipLost
+from worker.kafka.broker import Broker, Membership, Position
+from worker.messages import Partition
+
+MOVED_S_MAX = 3.0
+
+
+def both(bench: Bench) -> set[Partition]:
+    """Give the partitions of the topic."""
+    return {Partition(bench.posts, number) for number in (0, 1)}
+
+
+def test_a_lone_member_gains_all(bench: Bench) -> None:
+    """With a membership to vouch for commits."""
+    broker = bench.connect()
+    gained: set[Partition] = set()
+    for (polled,) in polls(broker):
+        gained |= set(polled.gained)
+        assert not polled.revoked
+        assert not polled.lost
+        if gained == both(bench) and polled.membership is not None:
+            break
+
+
+def test_a_second_member_takes_over_a_share(bench: Bench) -> None:
+    """Cooperatively: what stays is never taken away, and nothing is owned twice at any time."""
+    first, second = bench.connect("a"), bench.connect("b")
+    join(first)
+    revoked: set[Partition] = set()
+    for found in polls(first, second):
+        revoked |= set(found[0].revoked)
+        assert not found[0].lost
+        assert not owned_by(first) & owned_by(second), "two members own one partition"
+        if owned_by(second) and all(polled.membership for polled in found):
+            break
+    assert owned_by(first) | owned_by(second) == both(bench)
+    assert owned_by(second) == revoked
+
+
+def test_a_member_that_leaves_hands_over_at_once(bench: Bench) -> None:
+    """Those who stay need not wait for its session to end."""
+    first, second = bench.connect("a"), bench.connect("b")
+    join(first, second)
+    started_s = time.monotonic()
+    second.close(5.0, leave=True)
+    for (polled,) in polls(first):
+        if polled.gained:
+            break
+    assert time.monotonic() - started_s < MOVED_S_MAX
+
+
+def test_a_stale_membership_commits_nothing(bench: Bench) -> None:
+    """In a transaction or out of it: the generation it belongs to is over."""
+    first, second = bench.connect("a"), bench.connect("b")
+    (stale,) = join(first)
+    join(first, second)
+    wanted = {Partition(bench.posts, 0): Position(5)}
+    with pytest.raises(MembershipLost):
+        first.mark(wanted, stale, 5.0)
+    transaction = first.begin(5.0)
+    with pytest.raises(MembershipLost):
+        transaction.offsets(wanted, stale, 5.0)
+    assert first.committed(wanted, 5.0) == {}
+
+
+def test_a_member_sent_away_loses_what_it_owned(bench: Bench) -> None:
+    """It is told so, its membership is worthless, and it joins again by polling."""
+    broker = bench.connect()
+    (stale,) = join(broker)
+    bench.evict(broker)
+    with pytest.raises(MembershipLost):
+        broker.mark({Partition(bench.posts, 0): Position(5)}, stale, 5.0)
+    lost: set[Partition] = set()
+    gained: set[Partition] = set()
+    for (polled,) in polls(broker):
+        lost |= set(polled.lost)
+        gained |= set(polled.gained)
+        if lost == gained == both(bench) and polled.membership is not None:
+            assert polled.membership != stale
+            break
+
+
+def test_what_was_not_committed_comes_again_to_the_next_owner(bench: Bench) -> None:
+    """The group goes on where it had committed."""
+    bench.write([b"1", b"2", b"3"])
+    first = bench.connect("a")
+    records(first, 3)
+    (membership,) = join_again(first)
+    first.mark({Partition(bench.posts, 0): Position(1)}, membership, 5.0)
+    first.close(5.0, leave=True)
+    assert values(records(bench.connect("b"), 2)) == [b"2", b"3"]
+
+
+def join_again(broker: Broker) -> list[Membership]:
+    """Give the membership of a broker that has joined already."""
+    for (polled,) in polls(broker):
+        if polled.membership is not None:
+            return [polled.membership]
+    raise AssertionError
+
+
+def test_a_new_owner_waits_for_an_open_transaction(bench: Bench) -> None:
+    """Else it would begin before the offsets that the old owner is about to commit."""
+    bench.write([b"1", b"2"])
+    old = bench.connect("old")
+    records(old, 2)
+    (membership,) = join_again(old)
+    transaction = old.begin(5.0)
+    transaction.send(outgoing(bench.verdicts, b"verdict of 1"))
+    transaction.settle(5.0)
+    transaction.offsets({Partition(bench.posts, 0): Position(1)}, membership, 5.0)
+    bench.evict(old)
+    new = bench.connect("new")
+    seen = [r.value for _ in range(20) for r in new.poll(0.05, 10).records]
+    assert b"1" not in seen
+    transaction.commit(5.0)
+    assert values(records(new, 1)) == [b"2"]
+
+
+def test_a_note_stays_with_its_position(bench: Bench) -> None:
+    """It is how one owner tells the next something."""
+    broker = bench.connect()
+    (membership,) = join(broker)
+    wanted = {p: Position(n, f"note {n}") for n, p in enumerate(sorted(both(bench)))}
+    broker.mark(wanted, membership, 5.0)
+    assert broker.committed(both(bench), 5.0) == wanted
+    assert bench.connect("b").committed(both(bench), 5.0) == wanted
+
+
+def test_a_partition_that_was_never_committed_has_no_position(bench: Bench) -> None:
+    """Nought would be a position."""
+    broker = bench.connect()
+    join(broker)
+    assert broker.committed(both(bench), 5.0) == {}

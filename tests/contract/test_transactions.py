@@ -1,0 +1,206 @@
+"""Transactions: all or nothing, fencing by slot, offsets inside."""
+
+import pytest
+
+from tests.contract.harness import Bench, join, outgoing, records, silence, values
+from worker.errors import InDoubt, MembershipLost, TransactionAborted, Unavailable
+from worker.kafka.broker import Ends, Position
+from worker.messages import Partition
+
+
+def test_a_record_is_seen_only_once_it_is_committed(bench: Bench) -> None:
+    """Written is not enough."""
+    reader = bench.connect("reader")
+    join(reader)
+    transaction = bench.connect("writer").begin(5.0)
+    transaction.send(outgoing(bench.posts, b"1"))
+    transaction.settle(5.0)
+    first = Partition(bench.posts, 0)
+    assert silence(reader) == []
+    assert reader.ends([first], 5.0) == {first: Ends(0, 1)}
+    transaction.commit(5.0)
+    assert values(records(reader, 1)) == [b"1"]
+
+
+def test_an_aborted_record_is_never_seen(bench: Bench) -> None:
+    """What comes after it is."""
+    writer = bench.connect("writer")
+    transaction = writer.begin(5.0)
+    transaction.send(outgoing(bench.posts, b"aborted"))
+    transaction.settle(5.0)
+    transaction.abort(5.0)
+    transaction = writer.begin(5.0)
+    transaction.send(outgoing(bench.posts, b"committed"))
+    (receipt,) = transaction.settle(5.0)
+    transaction.commit(5.0)
+    assert receipt.offset == 2  # the aborted record and its marker are gaps
+    assert values(records(bench.connect(), 1)) == [b"committed"]
+
+
+def test_offsets_are_committed_with_the_transaction(bench: Bench) -> None:
+    """Not before, and with their note."""
+    broker = bench.connect()
+    (membership,) = join(broker)
+    first = Partition(bench.posts, 0)
+    transaction = broker.begin(5.0)
+    transaction.send(outgoing(bench.verdicts, b"1"))
+    transaction.settle(5.0)
+    transaction.offsets({first: Position(3, "a note")}, membership, 5.0)
+    with pytest.raises(Unavailable):  # unstable: the transaction may still go either way
+        broker.committed([first], 0.3)
+    transaction.commit(5.0)
+    assert broker.committed([first], 5.0) == {first: Position(3, "a note")}
+
+
+def test_offsets_of_an_aborted_transaction_are_gone(bench: Bench) -> None:
+    """They do not leak into the next one either."""
+    broker = bench.connect()
+    (membership,) = join(broker)
+    first, second = (Partition(bench.posts, n) for n in (0, 1))
+    transaction = broker.begin(5.0)
+    transaction.offsets({first: Position(3)}, membership, 5.0)
+    transaction.abort(5.0)
+    assert broker.committed([first], 5.0) == {}
+    transaction = broker.begin(5.0)
+    transaction.offsets({second: Position(4)}, membership, 5.0)
+    transaction.commit(5.0)
+    assert broker.committed([first, second], 5.0) == {second: Position(4)}
+
+
+def test_many_transactions_follow_each_other(bench: Bench) -> None:
+    """One producer does them all."""
+    broker = bench.connect()
+    (membership,) = join(broker)
+    first = Partition(bench.posts, 0)
+    for number in range(10):
+        transaction = broker.begin(5.0)
+        transaction.send(outgoing(bench.verdicts, b"%d" % number))
+        transaction.settle(5.0)
+        transaction.offsets({first: Position(number + 1)}, membership, 5.0)
+        transaction.commit(5.0)
+    assert broker.committed([first], 5.0) == {first: Position(10)}
+    assert values(bench.read(bench.verdicts, 10)) == [b"%d" % number for number in range(10)]
+
+
+def test_a_new_process_of_a_slot_aborts_what_the_old_one_left_open(bench: Bench) -> None:
+    """It need not wait for a timeout, and nobody reads what was left."""
+    old = bench.connect("slot")
+    left = old.begin(5.0)
+    left.send(outgoing(bench.posts, b"left open"))
+    left.settle(5.0)
+    new = bench.connect("slot")
+    transaction = new.begin(5.0)
+    transaction.send(outgoing(bench.posts, b"new"))
+    transaction.settle(5.0)
+    transaction.commit(5.0)
+    assert values(records(bench.connect(), 1)) == [b"new"]
+
+
+def test_the_old_process_of_a_slot_is_fenced(bench: Bench) -> None:
+    """Whatever it tries, nothing of it is committed."""
+    old = bench.connect("slot")
+    left = old.begin(5.0)
+    left.send(outgoing(bench.posts, b"old"))
+    left.settle(5.0)
+    bench.connect("slot").begin(5.0).commit(5.0)
+    with pytest.raises(InDoubt):
+        left.commit(5.0)
+    with pytest.raises(TransactionAborted):
+        left.send(outgoing(bench.posts, b"old again"))
+    assert silence(bench.connect()) == []
+
+
+def test_a_fenced_process_goes_on_with_a_new_producer(bench: Bench) -> None:
+    """A transaction that timed out looks like a second process: one new producer is right."""
+    old, new = bench.connect("slot"), bench.connect("slot")
+    left = old.begin(5.0)
+    left.send(outgoing(bench.posts, b"fenced"))
+    new.begin(5.0).commit(5.0)
+    with pytest.raises(TransactionAborted):
+        left.settle(5.0)
+    transaction = old.begin(5.0)
+    transaction.send(outgoing(bench.posts, b"sent again"))
+    transaction.settle(5.0)
+    transaction.commit(5.0)
+    assert values(records(bench.connect(), 1)) == [b"sent again"]
+
+
+def test_a_transaction_that_was_never_ended_is_aborted_by_the_next(bench: Bench) -> None:
+    """Whoever forgets one cannot commit it later."""
+    broker = bench.connect("writer")
+    forgotten = broker.begin(5.0)
+    forgotten.send(outgoing(bench.posts, b"forgotten"))
+    forgotten.settle(5.0)
+    transaction = broker.begin(5.0)
+    transaction.send(outgoing(bench.posts, b"next"))
+    transaction.settle(5.0)
+    transaction.commit(5.0)
+    with pytest.raises(InDoubt):
+        forgotten.commit(5.0)
+    assert values(records(bench.connect(), 1)) == [b"next"]
+
+
+def test_a_transaction_is_dead_after_an_error(bench: Bench) -> None:
+    """Nothing more can be put into it, and to abort it costs nothing."""
+    broker, other = bench.connect("a"), bench.connect("b")
+    (stale,) = join(broker)
+    join(broker, other)
+    transaction = broker.begin(5.0)
+    transaction.send(outgoing(bench.verdicts, b"1"))
+    transaction.settle(5.0)
+    with pytest.raises(MembershipLost):
+        transaction.offsets({Partition(bench.posts, 0): Position(1)}, stale, 5.0)
+    with pytest.raises(TransactionAborted):
+        transaction.settle(5.0)
+    transaction.abort(5.0)
+    broker.begin(5.0).commit(5.0)
+
+
+def test_an_empty_transaction_commits(bench: Bench) -> None:
+    """And costs the broker nothing."""
+    broker = bench.connect("writer")
+    transaction = broker.begin(5.0)
+    assert transaction.settle(5.0) == []
+    transaction.commit(5.0)
+
+
+def test_at_least_once_writes_at_once_and_marks_at_commit(bench: Bench) -> None:
+    """A record is seen when it is written; the offsets come after."""
+    broker = bench.connect("alo", "at-least-once")
+    (membership,) = join(broker)
+    first = Partition(bench.posts, 0)
+    transaction = broker.begin(5.0)
+    transaction.send(outgoing(bench.verdicts, b"1"))
+    transaction.settle(5.0)
+    assert values(bench.read(bench.verdicts, 1)) == [b"1"]
+    transaction.offsets({first: Position(7, "note")}, membership, 5.0)
+    assert broker.committed([first], 5.0) == {}
+    transaction.commit(5.0)
+    assert broker.committed([first], 5.0) == {first: Position(7, "note")}
+
+
+def test_at_least_once_marks_nothing_when_it_aborts(bench: Bench) -> None:
+    """The records stay: they will be written once more."""
+    broker = bench.connect("alo", "at-least-once")
+    (membership,) = join(broker)
+    first = Partition(bench.posts, 0)
+    transaction = broker.begin(5.0)
+    transaction.send(outgoing(bench.verdicts, b"1"))
+    transaction.settle(5.0)
+    transaction.offsets({first: Position(7)}, membership, 5.0)
+    transaction.abort(5.0)
+    assert broker.committed([first], 5.0) == {}
+    assert values(bench.read(bench.verdicts, 1)) == [b"1"]
+
+
+def test_at_least_once_is_in_doubt_with_a_stale_membership(bench: Bench) -> None:
+    """Somebody else may own the partition by now."""
+    broker, other = bench.connect("a", "at-least-once"), bench.connect("b", "at-least-once")
+    (stale,) = join(broker)
+    join(broker, other)
+    first = Partition(bench.posts, 0)
+    transaction = broker.begin(5.0)
+    transaction.offsets({first: Position(7)}, stale, 5.0)
+    with pytest.raises(InDoubt):
+        transaction.commit(5.0)
+    assert broker.committed([first], 5.0) == {}
