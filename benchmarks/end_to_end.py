@@ -1,0 +1,265 @@
+"""CPU per post of a worker, Kafka to Kafka, exactly once; seconds to ready; memory.
+
+    python -m benchmarks [--short] [--processes N] [--only text|images]
+
+A Kafka of its own is started and ended. The posts of a warm-up come first; then all others at
+once, and the CPU time of the worker's process tree between the two is divided by their number.
+"""
+
+import argparse
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import psutil
+
+from benchmarks.real_size_bundle import texts, write_bundle, write_pictures
+from benchmarks.worker_under_test import running
+from schemas.manifest import FEATURE_VERSION
+from tuwen import local_kafka
+from tuwen.kafka_client import admin, producer, read_all
+from tuwen.topics import create
+from worker.settings import WorkerSettings
+
+CACHE: Final = Path(".tuwen/bench")
+PARTITIONS: Final = 4
+PATIENCE_S: Final = 600.0
+LOOK_EVERY_S: Final = 0.1
+READY_TARGET_S: Final = 2.0
+RSS_TARGET_MB: Final = 250.0
+FLAGS: Final = (
+    *("bundle", "bootstrap_servers", "group"),
+    *("posts_topic", "verdicts_topic", "dead_letters_topic"),
+)
+SHORT_SLACK: Final = 2.0
+"""How far over its target a short run may be: it shares its machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is sent, and what it may cost."""
+
+    name: str
+    pictures: bool
+    warm_up: int
+    posts: int
+    target_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one scenario cost."""
+
+    scenario: Scenario
+    cpu_us: float
+    posts_per_s: float
+    ready_s: float
+    rss_mb: float
+
+
+FULL: Final = (
+    Scenario("text", False, 10_000, 40_000, 150.0),
+    Scenario("text + 320×240 JPEG", True, 1_000, 9_000, 700.0),
+)
+SHORT: Final = (
+    Scenario("text", False, 2_000, 8_000, 150.0),
+    Scenario("text + 320×240 JPEG", True, 300, 1_500, 700.0),
+)
+
+
+def measure(scenario: Scenario, servers: str, processes: int, folder: Path) -> Figures:
+    """Run one scenario on topics of its own."""
+    group = "images" if scenario.pictures else "text"
+    settings = _settings(servers, group)
+    with admin(servers) as client:
+        create(client, settings, PARTITIONS, 1)
+    pictures = write_pictures(folder / "pictures") if scenario.pictures else []
+    posts = _posts(scenario.warm_up + scenario.posts, pictures)
+    _send(servers, settings.posts_topic, posts[: scenario.warm_up])
+    flags = [*_flags(settings), "--image-root", str(folder), "--processes", str(processes)]
+    with running(flags, _free_port(), folder / "worker.log") as worker:
+        progress = _Progress(servers, settings)
+        progress.wait(scenario.warm_up)
+        began_s, cpu_s = time.monotonic(), worker.cpu_s()
+        _send(servers, settings.posts_topic, posts[scenario.warm_up :])
+        progress.wait(len(posts))
+        seconds, cpu_s = time.monotonic() - began_s, worker.cpu_s() - cpu_s
+        rss_mb = worker.rss_mb()
+        progress.close()
+    _reconcile(servers, settings, len(posts))
+    return Figures(
+        scenario, cpu_s / scenario.posts * 1e6, scenario.posts / seconds, worker.ready_s, rss_mb
+    )
+
+
+def _settings(servers: str, group: str) -> WorkerSettings:
+    return WorkerSettings(
+        bundle=_bundle(),
+        bootstrap_servers=servers,
+        group=group,
+        posts_topic=f"{group}.posts",
+        verdicts_topic=f"{group}.verdicts",
+        dead_letters_topic=f"{group}.dead-letters",
+    )
+
+
+def _flags(settings: WorkerSettings) -> list[str]:
+    return [
+        part
+        for name in FLAGS
+        for part in (f"--{name.replace('_', '-')}", str(getattr(settings, name)))
+    ]
+
+
+def _bundle() -> Path:
+    """The bundle, made once."""
+    bundle = CACHE / f"bundle-{FEATURE_VERSION}"
+    if not (bundle / "manifest.json").exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as beside:
+            write_bundle(Path(beside) / "bundle")
+            (Path(beside) / "bundle").rename(bundle)
+    return bundle
+
+
+def _posts(count: int, pictures: Sequence[str]) -> list[bytes]:
+    encode = msgspec.json.Encoder().encode
+    return [
+        encode(
+            {
+                "id": f"post-{number}",
+                "text": text,
+                "image": f"file:pictures/{pictures[number % len(pictures)]}" if pictures else None,
+            }
+        )
+        for number, text in enumerate(texts(count, 2))
+    ]
+
+
+def _send(servers: str, topic: str, posts: Sequence[bytes]) -> None:
+    with producer(servers) as client:
+        for number, post in enumerate(posts):
+            client.send(topic, post, partition=number % PARTITIONS)
+        client.flush(timeout=60)
+
+
+class _Progress:
+    """How many posts the group has committed; their topic has no gaps."""
+
+    def __init__(self, servers: str, settings: WorkerSettings) -> None:
+        from kafka import KafkaConsumer, TopicPartition
+
+        self._client: Any = KafkaConsumer(
+            bootstrap_servers=servers, group_id=settings.group, enable_auto_commit=False
+        )
+        self._partitions = [TopicPartition(settings.posts_topic, n) for n in range(PARTITIONS)]
+
+    def wait(self, posts: int) -> None:
+        """Wait until `posts` of them are committed."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while self._done() < posts:
+            if time.monotonic() > deadline_s:
+                raise RuntimeError(f"{self._done()} of {posts} posts in {PATIENCE_S:g} s")
+            time.sleep(LOOK_EVERY_S)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._client.close(autocommit=False)
+
+    def _done(self) -> int:
+        return sum(self._client.committed(partition) or 0 for partition in self._partitions)
+
+
+def _reconcile(servers: str, settings: WorkerSettings, posts: int) -> None:
+    """A figure counts only when each post has exactly one verdict."""
+    sources = [
+        tuple(msgspec.json.decode(record.value or b"")["source"].values())
+        for record in read_all(servers, [settings.verdicts_topic])
+    ]
+    if len(sources) != posts or len(set(sources)) != posts:
+        raise RuntimeError(f"{posts} posts, {len(sources)} verdicts, {len(set(sources))} sources")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _table(figures: Sequence[Figures], processes: int) -> Iterator[str]:
+    yield f"{_machine()}; {datetime.now(UTC):%Y-%m-%d}; commit {_commit()}"
+    yield f"python -m benchmarks --processes {processes}"
+    yield ""
+    yield "| posts | number | CPU µs a post | at most | posts/s | ready s | RSS MB |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in figures:
+        scenario = one.scenario
+        yield (
+            f"| {scenario.name} | {scenario.posts} | **{one.cpu_us:.0f}** "
+            f"| {scenario.target_us:.0f} | {one.posts_per_s:.0f} | {one.ready_s:.2f} "
+            f"| {one.rss_mb:.0f} |"
+        )
+
+
+def _machine() -> str:
+    cores = psutil.cpu_count(logical=True)
+    memory = psutil.virtual_memory().total / 2**30
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8").splitlines() if info.exists() else []
+    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    name = models[0] if models else platform.processor()
+    return f"{name}, {cores} cores, {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    return said.stdout.strip() or "unknown"
+
+
+def _over(one: Figures, slack: float) -> Iterator[str]:
+    for what, found, limit in (
+        ("CPU µs a post", one.cpu_us, one.scenario.target_us),
+        ("seconds to ready", one.ready_s, READY_TARGET_S),
+        ("MB resident", one.rss_mb, RSS_TARGET_MB),
+    ):
+        if found > limit * slack:
+            yield f"{one.scenario.name}: {found:.2f} {what}, at most {limit:g} (times {slack:g})"
+
+
+def main() -> int:
+    """Print the table; exit 1 when a figure is over its target."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="fewer posts, and twice the targets")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--only", choices=["text", "images"])
+    told = parser.parse_args()
+    scenarios = [
+        scenario
+        for scenario in (SHORT if told.short else FULL)
+        if told.only in {None, "images" if scenario.pictures else "text"}
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "kafka"
+        kafka = local_kafka.start(state, heap_mb=1024, compiler="full")
+        try:
+            figures = [
+                measure(scenario, kafka.bootstrap_servers, told.processes, Path(folder))
+                for scenario in scenarios
+            ]
+        finally:
+            local_kafka.erase(state)
+    print("\n".join(_table(figures, told.processes)))  # noqa: T201 - a program of figures.
+    slack = SHORT_SLACK if told.short else 1.0
+    over = [line for one in figures for line in _over(one, slack)]
+    print("\n".join(over), file=sys.stderr)  # noqa: T201 - a program of figures.
+    return 1 if over else 0
