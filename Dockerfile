@@ -23,7 +23,7 @@ FROM python:3.12.11-slim-bookworm
 RUN useradd --uid 10001 --create-home tuwen
 COPY --from=build /opt/tuwen /opt/tuwen
 ENV PATH=/opt/tuwen/bin:$PATH PYTHONUNBUFFERED=1
-USER tuwen
+USER 10001
 WORKDIR /home/tuwen
 ENTRYPOINT ["tuwen"]
 CMD ["--help"]

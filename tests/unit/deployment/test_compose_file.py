@@ -151,4 +151,4 @@ def test_the_image_serves_and_does_not_train() -> None:
     assert [line for line in installs if "all.txt" in line] == []
     assert "/opt/tuwen/bin/pip install --require-hashes -r locks/serving.txt" in dockerfile()
     last_stage = dockerfile().rpartition("\nFROM ")[2]
-    assert "\nUSER tuwen\n" in last_stage
+    assert "\nUSER 10001\n" in last_stage
