@@ -38,7 +38,7 @@ WORK_ERRORS: Final = frozenset(
         "Failed",
         "LocalKafkaError",
         "ParityError",
-        "TrainingError",
+        "TrainError",
     }
 )
 """Errors whose text is written for the reader: what happened, to which thing, what to do."""
@@ -65,7 +65,7 @@ def explain(fault: BaseException) -> Failure:
     names = {kind.__name__ for kind in type(fault).__mro__}
     if "ClickException" in names:
         return _usage(fault)
-    if names & {"Refused", "SettingsError"}:
+    if names & {"Refused", "SettingError", "SettingsError"}:
         return Failure(str(fault), REFUSED)
     if names & WORK_ERRORS:
         return Failure(str(fault), FAILED)
@@ -86,7 +86,8 @@ def _usage(fault: BaseException) -> Failure:
     if type(fault).__name__ == "NoArgsIsHelpError":
         return Failure(f"say what to do.\n\n{message}", REFUSED)
     command = getattr(getattr(fault, "ctx", None), "command_path", "tuwen")
-    return Failure(f"{message}. See `{command} --help`.", REFUSED)
+    end = "" if message.endswith("?") else "."
+    return Failure(f"{message}{end} See `{command} --help`.", REFUSED)
 
 
 def _missing_package(fault: ModuleNotFoundError) -> Failure:
