@@ -46,7 +46,10 @@ class Reference:
 def images_of(
     rows: Sequence[ReferenceRow], image: ImageInput | None, corpus: Path, own: Path
 ) -> list[NDArray[np.uint8] | None]:
-    """The pixels of each row, through the very code that serves. Raises ExportError."""
+    """The pixels of each row, through the very code that serves; None where it has none.
+
+    A picture that only training could decode shows as `present` that differs.
+    """
     return [_pixels(row, image, corpus, own) for row in rows]
 
 
@@ -64,6 +67,4 @@ def _pixels(
             "trained on"
         ) from error
     pixels = decode(content, image, _LIMITS)
-    if isinstance(pixels, ImageProblem):
-        raise ExportError(f"{file} of the reference cannot be decoded: {pixels.detail}")
-    return pixels
+    return None if isinstance(pixels, ImageProblem) else pixels

@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
+from numpy.typing import NDArray
 
 from features.text import BlockError, TextVectoriser
 from inference.errors import BundleError
 from inference.graph import Graph
 from inference.onnx_wire import NotOnnx, operators
-from inference.wiring import wiring_problem
+from inference.wiring import COUNTS, IDS, wiring_problem
 from schemas.manifest import (
     CONTRACT_VERSION,
     FEATURE_VERSION,
@@ -57,7 +58,26 @@ def load(path: Path, threads: int = 1) -> Bundle:
         name: _graph(path, name, spec, threads) for name, spec in sorted(manifest.graphs.items())
     }
     vectorisers = tuple(_vectoriser(path, block) for block in manifest.text)
-    return Bundle(path, manifest, MappingProxyType(graphs), vectorisers)
+    bundle = Bundle(path, manifest, MappingProxyType(graphs), vectorisers)
+    _check_runs(bundle)
+    return bundle
+
+
+def _check_runs(bundle: Bundle) -> None:
+    """The text graph's tables are as long as the vocabularies: the last id is the pad's."""
+    if "text" not in bundle.graphs:
+        return
+    spec = bundle.manifest.graphs["text"]
+    inputs: dict[str, NDArray[Any]] = {}
+    for vectoriser in bundle.vectorisers:
+        name = vectoriser.block.name
+        inputs[name + IDS], inputs[name + COUNTS] = vectoriser.ids_and_counts([""])
+    try:
+        bundle.graphs["text"].run(inputs, list(spec.outputs))
+    except Exception as error:  # as above.
+        raise BundleError(
+            bundle.path / spec.file.path, f"cannot be run: {error}", _EXPORT_AGAIN
+        ) from error
 
 
 def _manifest(path: Path) -> Manifest:
@@ -105,10 +125,10 @@ def _content(root: Path, spec: FileSpec) -> bytes:
     parts = PurePosixPath(spec.path)
     file = root / spec.path
     if parts.is_absolute() or ".." in parts.parts or "\\" in spec.path:
-        raise BundleError(file, "the path leaves the bundle", "do not use this bundle")
+        raise _outside(root, spec)
     try:
         if not file.resolve(strict=True).is_relative_to(root.resolve()):
-            raise BundleError(file, "the path leaves the bundle", "do not use this bundle")
+            raise _outside(root, spec)
         size = file.stat().st_size
         content = file.read_bytes() if size == spec.bytes else b""
     except OSError as error:
@@ -120,6 +140,12 @@ def _content(root: Path, spec: FileSpec) -> bytes:
     if hashlib.sha256(content).hexdigest() != spec.sha256:
         raise BundleError(file, "the sha256 is not the manifest's", _EXPORT_AGAIN)
     return content
+
+
+def _outside(root: Path, spec: FileSpec) -> BundleError:
+    return BundleError(
+        root / MANIFEST_FILE, f"the path {spec.path!r} leaves the bundle", "do not use this bundle"
+    )
 
 
 def _graph(root: Path, name: str, spec: GraphSpec, threads: int) -> Graph:
