@@ -74,8 +74,7 @@ def write_rows(folder: Path) -> list[ReferenceRow]:
 
 
 def _row(name: str, text: str | None, image: str | None) -> ReferenceRow:
-    path = None if image is None else f"images/{image}"
-    return ReferenceRow(f"adversarial {name}", text, path, "adversarial", "reference")
+    return ReferenceRow(f"adversarial {name}", text, image, "adversarial", "reference")
 
 
 def _file(image: Image.Image, kind: str) -> bytes:

@@ -4,15 +4,17 @@ Nothing here goes through the code that serves, but for the decoding of images, 
 second implementation: texts are cleaned and cut anew, by jieba.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from features.images import ImageProblem, decode
 from schemas.models import ReferenceRow
 from schemas.progress import Progress
 from train.adversarial import write_rows
@@ -20,16 +22,15 @@ from train.arrays import save_arrays
 from train.corpus import Corpus
 from train.fusion.seam import FittedFusion
 from train.image_model import scored
+from train.prepared import IMAGE, LIMITS
+from train.reference_terms import reference_terms, reference_tokens
 from train.text_model import TextModel
 from train.unseen import Floats
 
-_WHITE_SPACE = re.compile(r"\s+")
-_RUN = re.compile(r"(.)\1+", re.DOTALL)
-
 
 @dataclass(frozen=True, slots=True)
-class TrainedModels:
-    """Everything that answers."""
+class Answering:
+    """Everything that answers: the models as they are shipped."""
 
     text: TextModel
     image: Any
@@ -37,7 +38,7 @@ class TrainedModels:
 
 
 def write_reference(
-    folder: Path, corpus: Corpus, models: TrainedModels, rows_max: int, progress: Progress
+    folder: Path, corpus: Corpus, models: Answering, rows_max: int, progress: Progress
 ) -> None:
     """Write rows.jsonl, tokens.jsonl, scores.npz and images/ into `folder`, which exists."""
     (folder / "images").mkdir()
@@ -50,25 +51,27 @@ def write_reference(
     tokens = [None if row.text is None else _tokens(row.text, models.text) for row in rows]
     _write_lines(folder / "tokens.jsonl", tokens)
     progress("writing the reference", 2, 3)
-    save_arrays(folder / "scores.npz", reference_scores(rows, corpus, models))
+    save_arrays(folder / "scores.npz", reference_scores(rows, corpus, folder, models))
     progress("writing the reference", 3, 3)
 
 
 def reference_scores(
-    rows: Sequence[ReferenceRow], corpus: Corpus, models: TrainedModels
+    rows: Sequence[ReferenceRow], corpus: Corpus, folder: Path, models: Answering
 ) -> dict[str, NDArray[Any]]:
     """The stages' scores by name, float64[N,D], NaN where a modality is absent, and `present`."""
-    pixels, readable = _pixels(rows, corpus)
+    pixels, readable = _pixels(rows, corpus, folder)
     has_text = np.array([bool(row.text and not row.text.isspace()) for row in rows])
     present = np.stack((has_text, readable), axis=1)
     scores: dict[str, Floats] = {}
     texts = [row.text or "" for row, there in zip(rows, has_text, strict=True) if there]
-    for name, values in _text_scores(texts, models.text).items():
+    for name, values in _text_outputs(texts, models.text).items():
         scores[name] = _spread(values, has_text)
     scores["image.scores"] = _spread(scored(pixels[readable], models.image), readable)
-    for strategy, fusion in models.fusions.items():
-        scores[f"{strategy}.scores"] = fusion.predict(scores, present)
-    return {**scores, "present": present}
+    published = {
+        f"{strategy}.scores": fusion.predict(scores, present)
+        for strategy, fusion in models.fusions.items()
+    }
+    return {**scores, **published, "present": present}
 
 
 def _spread(values: Floats, there: NDArray[np.bool_]) -> Floats:
@@ -78,11 +81,37 @@ def _spread(values: Floats, there: NDArray[np.bool_]) -> Floats:
 
 
 def _pixels(
-    rows: Sequence[ReferenceRow], corpus: Corpus
+    rows: Sequence[ReferenceRow], corpus: Corpus, folder: Path
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    raise NotImplementedError
+    """uint8[N,H,W,C] and bool[N]: whether there is an image that can be decoded."""
+    pixels = np.zeros((len(rows), IMAGE.height, IMAGE.width, IMAGE.channels), np.uint8)
+    readable = np.zeros(len(rows), np.bool_)
+    for number, row in enumerate(rows):
+        if row.image is None:
+            continue
+        root = corpus.folder if row.image_in == "corpus" else folder / "images"
+        image = decode((root / row.image).read_bytes(), IMAGE, LIMITS)
+        if not isinstance(image, ImageProblem):
+            pixels[number], readable[number] = image, True
+    return pixels, readable
 
 
-def _text_scores(texts: Sequence[str], model: TextModel) -> dict[str, Floats]:
+def _text_outputs(texts: Sequence[str], model: TextModel) -> dict[str, Floats]:
     """scikit-learn's own TF-IDF and margins, of terms that jieba cut."""
-    raise NotImplementedError
+    parts = [
+        each.tfidf.transform([reference_terms(each.block, text) for text in texts])
+        for each in model.vectorisers
+    ]
+    return model.outputs(sparse.hstack(parts, format="csr"))
+
+
+def _tokens(text: str, model: TextModel) -> list[str] | None:
+    """What jieba gives for the first block that cuts words."""
+    for each in model.vectorisers:
+        if each.block.analyzer == "words":
+            return reference_tokens(each.block, text)
+    return None
+
+
+def _write_lines(file: Path, values: Sequence[Any]) -> None:
+    file.write_bytes(b"".join(msgspec.json.encode(value) + b"\n" for value in values))

@@ -45,19 +45,24 @@ class Vectoriser:
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """Vectorisers side by side, the SVM on them, and the projection to the embedding if any.
-
-    `coefficients` float64[Kt,ΣV], `intercepts` float64[Kt], `embedding` float64[ΣV,D].
+    """Vectorisers side by side, scikit-learn's LinearSVC on them, and the projection to the
+    embedding float64[ΣV,D], if any.
     """
 
     vectorisers: tuple[Vectoriser, ...]
-    coefficients: Floats
-    intercepts: Floats
+    svm: Any
     embedding: Floats | None
+
+    def outputs(self, x: sparse.csr_matrix) -> dict[str, Floats]:
+        """`text.scores` float64[N,Kt], `text.embedding` float64[N,D], by scikit-learn."""
+        outputs = {"text.scores": _margins(x, self.svm)}
+        if self.embedding is not None:
+            outputs["text.embedding"] = np.asarray(x @ self.embedding)
+        return outputs
 
     def save(self, folder: Path) -> None:
         """Write vocabularies and model.npz as `schemas.models` says."""
-        arrays = {"coefficients": self.coefficients, "intercepts": self.intercepts}
+        arrays = {"coefficients": self.svm.coef_, "intercepts": self.svm.intercept_}
         if self.embedding is not None:
             arrays["embedding"] = self.embedding
         for vectoriser in self.vectorisers:
@@ -133,7 +138,7 @@ def fit_text(rows: TextRows, settings: TrainSettings, embedding_wanted: int | No
         projection = _projection(x, embedding_wanted, settings.seed)
         fitted = Fitted("text embedding", projection, frozenset(rows.ids), learned_labels=False)
         embedding = unseen_scores(fitted, rows.ids, lambda matrix: np.asarray(x @ matrix))
-    model = TextModel(vectorisers.model, svm.coef_, svm.intercept_, projection)
+    model = TextModel(vectorisers.model, svm, projection)
     fitted_model = Fitted("text model", model, frozenset(rows.ids))
     return TextTraining(fitted_model, folds, vectorisers, scores, embedding, cost)
 

@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from schemas.verdict import Modality
 from train.arrays import save_arrays
 from train.calibration import Calibration, Labels
 from train.unseen import Floats, Unseen
 
 Present = NDArray[np.bool_]
 TEXT, IMAGE = 0, 1
-MODALITIES = ("text", "image")
+MODALITIES: tuple[Modality, ...] = ("text", "image")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,142 @@
+"""Write the models folder of `schemas.models`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.manifest import FEATURE_VERSION, Evaluation
+from schemas.models import MODELS_CONTRACT_VERSION, MODELS_FILE, Artefact, Models
+from schemas.progress import Progress
+from train.arrays import save_arrays
+from train.corpus import Corpus
+from train.fusion.seam import MODALITIES, FittedFusion
+from train.image_model import ImageTraining
+from train.prepared import IMAGE, Prepared
+from train.reference import Answering, write_reference
+from train.settings import TrainSettings
+from train.text_model import TextTraining
+from train.unseen import Fitted, row_ids
+
+_PACKAGES: Final = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "scikit-learn",
+    "scipy",
+    "numpy",
+    "jieba",
+    "rjieba",
+    "pillow",
+    "simplejpeg",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """All that was fitted, on the rows of `half`."""
+
+    half: Prepared
+    text: TextTraining
+    image: ImageTraining
+    fusions: Mapping[str, Fitted[FittedFusion]]
+
+    @property
+    def artefacts(self) -> tuple[Fitted[Any], ...]:
+        """Every fitted thing, those of single folds included."""
+        text = (self.text.vectorisers, *self.text.folds, self.text.model)
+        return (*text, *self.image.folds, self.image.model, *self.fusions.values())
+
+
+def write_models(
+    folder: Path,
+    corpus: Corpus,
+    trained: Trained,
+    evaluations: Mapping[str, Evaluation],
+    settings: TrainSettings,
+    progress: Progress,
+) -> None:
+    """Write everything into `folder`, which exists and is empty."""
+    _write_parts(folder, trained)
+    models = _models(corpus, trained, settings)
+    (folder / MODELS_FILE).write_bytes(_readable(models))
+    (folder / "evaluation.json").write_bytes(_readable(dict(evaluations)))
+    save_arrays(folder / "oof.npz", _out_of_fold(trained))
+    fusions = {name: fitted.model for name, fitted in trained.fusions.items()}
+    answering = Answering(trained.text.model.model, trained.image.model.model, fusions)
+    (folder / "reference").mkdir()
+    write_reference(folder / "reference", corpus, answering, settings.reference_rows_max, progress)
+
+
+def is_models_folder(folder: Path) -> bool:
+    """Whether something like it was written here before."""
+    return (folder / MODELS_FILE).is_file()
+
+
+def _write_parts(folder: Path, trained: Trained) -> None:
+    (folder / "text").mkdir()
+    trained.text.model.model.save(folder / "text")
+    (folder / "image").mkdir()
+    trained.image.model.model.save(folder / "image" / "model.keras")
+    for name, fitted in trained.fusions.items():
+        (folder / "fusion" / name).mkdir(parents=True)
+        fitted.model.save(folder / "fusion" / name)
+
+
+def _models(corpus: Corpus, trained: Trained, settings: TrainSettings) -> Models:
+    return Models(
+        contract=MODELS_CONTRACT_VERSION,
+        feature_version=FEATURE_VERSION,
+        labels=corpus.labels,
+        modalities=MODALITIES,
+        strategies=settings.strategies,
+        chosen=settings.strategies[0],
+        text=tuple(each.block for each in trained.text.model.model.vectorisers),
+        sublinear_tf=True,
+        image=IMAGE,
+        artefacts=tuple(Artefact(each.name, row_ids(each.rows)) for each in trained.artefacts),
+        settings={**msgspec.to_builtins(settings), "text_cost": trained.text.cost},
+        versions=_versions(),
+        seed=settings.seed,
+        corpus_path=str(corpus.folder.resolve()),
+        corpus_sha256=corpus.sha256,
+        folds=settings.folds,
+        learning_curve=trained.image.learning_curve,
+    )
+
+
+def _out_of_fold(trained: Trained) -> dict[str, NDArray[Any]]:
+    """What fusion learned from, row by row, NaN where a modality is absent."""
+    half = trained.half
+    place = {name: number for number, name in enumerate(half.ids)}
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": np.asarray(half.ids),
+        "labels": half.labels,
+        "folds": half.image_folds,
+        "text.folds": half.text_folds,
+    }
+    for name, unseen in (("text", trained.text.scores), ("image", trained.image.scores)):
+        scores = np.full((len(half.rows), unseen.scores.shape[1]), np.nan)
+        scores[[place[row] for row in unseen.ids]] = unseen.scores
+        arrays[f"{name}.scores"] = scores
+    return arrays
+
+
+def _readable(value: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value)) + b"\n"
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            # TensorFlow goes by one of two names.
+            continue
+    return versions

@@ -1,0 +1,79 @@
+"""Texts to tokens and terms by jieba and scikit-learn themselves: a second way to what
+`features.text` gives, written apart from it, that the gate and tests compare with it.
+"""
+
+import re
+import tempfile
+import warnings
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from sklearn.feature_extraction.text import CountVectorizer
+
+from schemas.manifest import TextBlock
+
+_NUL = "\0"
+
+
+def reference_tokens(block: TextBlock, text: str) -> list[str]:
+    """What jieba cuts of the cleaned text, white space included."""
+    return [str(word) for word in _jieba().lcut(_cleaned(block, text), HMM=block.hmm)]
+
+
+def reference_terms(block: TextBlock, text: str) -> list[str]:
+    """The n-grams of a text, as a TfidfVectorizer would make them."""
+    if block.analyzer == "words":
+        stop = frozenset(block.stop_words)
+        words = [w for w in reference_tokens(block, text) if not w.isspace() and w not in stop]
+        return [str(term) for term in _word_ngrams(block.ngrams)(words)]
+    return [str(term) for term in _own_analyzer(block)(_cleaned(block, text))]
+
+
+def _cleaned(block: TextBlock, text: str) -> str:
+    assert not block.strip_accents, "no block of this project's own training strips accents"
+    cleaned = text.lower() if block.lowercase else text
+    if block.collapse_white_space:
+        cleaned = re.sub(r"\s+", " ", cleaned)
+    return "".join(_shortened(run, block.run_characters_max) for run in _runs(cleaned))
+
+
+def _runs(text: str) -> list[str]:
+    return ["".join(run) for _, run in groupby(text)]
+
+
+def _shortened(run: str, characters_max: int) -> str:
+    """A run of one character; of NUL, which separates texts elsewhere, all of it."""
+    return run if run[0] == _NUL else run[:characters_max]
+
+
+@cache
+def _jieba() -> Any:
+    """Jieba's own word list, its cache in a place that nobody else writes to."""
+    with warnings.catch_warnings():
+        # Its own regular expressions and imports are out of date.
+        warnings.simplefilter("ignore")
+        import jieba
+    jieba.setLogLevel("ERROR")
+    tokenizer = jieba.Tokenizer()
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.tmp_dir = folder
+        tokenizer.initialize()
+    return tokenizer
+
+
+@cache
+def _word_ngrams(ngrams: tuple[int, int]) -> Any:
+    return CountVectorizer(
+        tokenizer=list, preprocessor=list, token_pattern=None, lowercase=False, ngram_range=ngrams
+    ).build_analyzer()
+
+
+@cache
+def _own_analyzer(block: TextBlock) -> Any:
+    """scikit-learn's for characters and patterns."""
+    pattern = {"token_pattern": block.token_pattern} if block.token_pattern else {}
+    analyzer = "word" if block.analyzer == "pattern" else block.analyzer
+    return CountVectorizer(
+        analyzer=analyzer, lowercase=False, ngram_range=block.ngrams, **pattern
+    ).build_analyzer()
