@@ -56,6 +56,16 @@ def test_a_member_that_leaves_hands_over_at_once(bench: Bench) -> None:
     assert time.monotonic() - started_s < MOVED_S_MAX
 
 
+def test_a_process_takes_the_place_of_its_dead_self(bench: Bench) -> None:
+    """A restart after kill -9 is no reason for the group to wait for a session's end."""
+    dead, other = bench.connect("a"), bench.connect("b")
+    join(dead, other)
+    dead.close(5.0, leave=False)
+    started_s = time.monotonic()
+    join(bench.connect("a"), other)
+    assert time.monotonic() - started_s < MOVED_S_MAX
+
+
 def test_a_stale_membership_commits_nothing(bench: Bench) -> None:
     """In a transaction or out of it: the generation it belongs to is over."""
     first, second = bench.connect("a"), bench.connect("b")

@@ -1,11 +1,11 @@
 """Small questions to the cluster that kafka-python's consumer has no bounded call for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import kafka.errors as client
-from kafka.protocol.admin import DescribeConfigsRequest
-from kafka.protocol.consumer import OffsetCommitRequest
+from kafka.protocol.admin import DescribeConfigsRequest, DescribeGroupsRequest
+from kafka.protocol.consumer import LeaveGroupRequest, OffsetCommitRequest
 from kafka.protocol.metadata import MetadataRequest
 from kafka.structs import ConsumerGroupMetadata
 
@@ -70,17 +70,37 @@ class ClusterQuestions:
         commit for partitions that it no longer owns.
         """
         with translated("committing offsets"):
-            node = self._net.run(
-                self._coordinator.ensure_coordinator_ready_async, timeout_s * 1_000
-            )
-            if not node:
-                raise Unavailable("committing offsets: the group's coordinator is not known")
+            node = self._coordinator_node(timeout_s)
             request = _commit_request(positions, member)
-            answer = self._ask(request, self._coordinator.coordinator(), timeout_s)
+            answer = self._ask(request, node, timeout_s)
             for topic in answer.topics:
                 for partition in topic.partitions:
                     if partition.error_code:
                         self._refused(client.for_code(partition.error_code), topic.name)
+
+    def send_away(self, group: str, client_id: str, timeout_s: float) -> None:
+        """Take members of this client id out of the group: dead selves, whose sessions live on.
+
+        Else the whole group waits for the session of a killed worker to end before it can share
+        out the partitions anew.
+        """
+        with translated("looking for members left behind"):
+            node = self._coordinator_node(timeout_s)
+            described = self._ask(DescribeGroupsRequest(groups=[group]), node, timeout_s)
+            dead = [
+                member.member_id
+                for found in described.groups
+                for member in found.members
+                if member.client_id == client_id
+            ]
+            if dead:
+                self._ask(_leave_request(group, dead), node, timeout_s)
+
+    def _coordinator_node(self, timeout_s: float) -> Any:
+        find = self._coordinator.ensure_coordinator_ready_async
+        if not self._net.run(find, timeout_s * 1_000):
+            raise Unavailable("the coordinator of the group is not known: no broker answers")
+        return self._coordinator.coordinator()
 
     def _refused(self, error: Any, topic: str) -> NoReturn:
         if error is client.TopicAuthorizationFailedError:
@@ -95,6 +115,18 @@ class ClusterQuestions:
             return await self._manager.wait_for(sent, timeout_s * 1_000)
 
         return self._net.run(ask)
+
+
+def _leave_request(group: str, members: Sequence[str]) -> LeaveGroupRequest:
+    identity = LeaveGroupRequest.MemberIdentity
+    return LeaveGroupRequest(
+        group_id=group,
+        member_id=members[0],
+        members=[
+            identity(member_id=each, group_instance_id=None, reason="its process is dead")
+            for each in members
+        ],
+    )
 
 
 def _commit_request(

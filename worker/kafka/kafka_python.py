@@ -20,6 +20,8 @@ from worker.messages import Partition
 def connect(settings: ClientSettings) -> Broker:
     """Connect, and see that the topic exists; the group is joined by polling.
 
+    A slot belongs to one process: what is left in the group of a dead one is sent away.
+
     Raises:
         Unavailable: nobody answers, within five seconds.
         UnknownTopic: there is no topic of that name.
@@ -29,7 +31,9 @@ def connect(settings: ClientSettings) -> Broker:
     consumer = connected(KafkaConsumer, consumer_config(settings), settings.bootstrap_servers)
     questions = ClusterQuestions(consumer)
     try:
-        questions.partitions(settings.topic, settings.request_timeout_ms / 1_000)
+        timeout_s = settings.request_timeout_ms / 1_000
+        questions.partitions(settings.topic, timeout_s)
+        questions.send_away(settings.group, settings.slot_id, timeout_s)
         return KafkaPython(consumer, questions, settings)
     except BaseException:
         consumer.close(autocommit=False, timeout_ms=0)

@@ -48,6 +48,8 @@ class MemoryCluster:
         """Connect a process; UnknownTopic when its topic does not exist."""
         with self.changed:
             self.partitions_of(settings.topic)
+            self.group(settings.group, settings.topic).send_away(settings.slot_id)
+            self.changed.notify_all()
             return MemoryBroker(self, settings)
 
     def create_topic(self, topic: str, partitions: int) -> None:

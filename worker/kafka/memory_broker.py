@@ -159,7 +159,7 @@ class MemoryBroker:
         if self._member is None or not self._group.has(self._member):
             self._give_up(self._ownership.owned)
             self._ownership.lose(self._ownership.owned)
-            self._member = self._group.join()
+            self._member = self._group.join(self._settings.slot_id)
             self._cluster.changed.notify_all()
 
     def _give_up(self, partitions: Collection[Partition]) -> None:

@@ -25,6 +25,7 @@ class Proof:
 class Member:
     """What the group knows of a member; `owned` is what it was last given."""
 
+    slot_id: str
     owned: frozenset[Partition] = frozenset()
     rejoined: bool = False
     given: frozenset[Partition] | None = None
@@ -41,10 +42,10 @@ class MemoryGroup:
     _rebalancing: bool = False
     _joined_ever: int = 0
 
-    def join(self) -> int:
+    def join(self, slot_id: str) -> int:
         """Take in a new member and give its id."""
         self._joined_ever += 1
-        self._members[self._joined_ever] = Member()
+        self._members[self._joined_ever] = Member(slot_id)
         self._rebalance()
         return self._joined_ever
 
@@ -53,6 +54,12 @@ class MemoryGroup:
         if self._members.pop(member, None) is not None and self._members:
             self._rebalance()
             self._complete()
+
+    def send_away(self, slot_id: str) -> None:
+        """Let go who joined under a slot: a dead process, since a slot belongs to one."""
+        for member, each in list(self._members.items()):
+            if each.slot_id == slot_id:
+                self.leave(member)
 
     def has(self, member: int) -> bool:
         """Whether the group still counts on this member."""
