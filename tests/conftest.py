@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.prometheus import Prometheus, running_prometheus
 from tests.services import missing_service
@@ -16,6 +17,15 @@ from tuwen.local_kafka_errors import JarsUnavailable, JavaMissing
 
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient
+
+# A busy machine is no fault of the code: an example may take its time.
+settings.register_profile(
+    "unhurried",
+    parent=settings(),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("unhurried")
 
 MakeTopic = Callable[..., str]
 """make_topic(name="posts", partitions=1, **configuration) -> the topic's unique name"""
