@@ -33,7 +33,7 @@ class Guard:
 
 
 def main(words: Sequence[str]) -> int:
-    """Try the guards that speak of all `words`; exit 1 unless each is missed by its test."""
+    """Try the guards that speak of all `words`; exit 1 unless without each its test fails."""
     console = Console(highlight=False, soft_wrap=True)
     guards = [guard for guard in read(LIST) if all(word in f"{guard}" for word in words)]
     if not guards:
@@ -49,7 +49,7 @@ def main(words: Sequence[str]) -> int:
             faults += [fault] if fault else []
     for fault in faults:
         console.print(f"mutate: {fault}", markup=False)
-    console.print(f"{len(guards) - len(faults)} of {len(guards)} guards are missed by their tests")
+    console.print(f"{len(guards) - len(faults)} of {len(guards)} guards hold: without each, its test fails")
     return 1 if faults else 0
 
 
@@ -105,7 +105,7 @@ def run(tree: Path, tests: Sequence[str], timeout_s: float) -> tuple[int, str]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        # A test that hangs without its guard has missed it as well.
+        # A test that hangs without its guard has failed as well.
         return FAILED, f"no end within {timeout_s:.0f} s"
     return done.returncode, done.stdout[-2000:]
 
