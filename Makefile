@@ -22,7 +22,7 @@ check: setup ## format, lint, types, import lines
 		{ echo "make check: the files above: run .venv/bin/ruff format ." >&2; exit 1; }
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 
 mutate: setup ## remove each listed guard, and see a named test fail
 	@$(python) -m tests.mutate $(ARGS)

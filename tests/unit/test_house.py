@@ -76,6 +76,18 @@ def test_every_package_is_installed_and_held_to_the_import_lines() -> None:
     assert set(pyproject()["tool"]["importlinter"]["root_packages"]) == found
 
 
+def test_every_module_must_be_given_its_place() -> None:
+    """Each package has a contract of layers that knows all of its modules."""
+    contracts = pyproject()["tool"]["importlinter"]["contracts"]
+    exhaustive = {
+        name
+        for contract in contracts
+        if contract.get("exhaustive")
+        for name in contract["containers"]
+    }
+    assert set(PACKAGES) <= exhaustive
+
+
 @pytest.mark.parametrize("package", ["tests/unit", "tests/integration", "tests/contract"])
 def test_test_folders_are_packages_all_the_way_down(package: str) -> None:
     """A `tests/unit/worker` without an `__init__.py` would shadow `worker`."""
