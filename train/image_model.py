@@ -25,8 +25,6 @@ from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
 RUNS_MAX: Final = 3
 _WATCHED_SHARE: Final = 10
 _WATCHED_ROWS_MAX: Final = 500
-_SMALL_CORPUS_IMAGES: Final = 4500
-_EPOCHS_SMALL, _EPOCHS = 6, 24
 _RATE: Final = {"compact": 3e-3, "brief": 3e-4}
 _WEIGHT_DECAY: Final = 0.02
 # How much better than the shares of the labels a run must tell the watched rows.
@@ -44,6 +42,7 @@ class ImageRows:
     targets: Labels
     heads: Heads
     folds: NDArray[np.int64]
+    """Groups whole; the first is the one that is held out."""
 
     def chosen(self, rows: NDArray[np.int64]) -> "ImageRows":
         """Some of the rows."""
@@ -79,14 +78,23 @@ class Run:
     learned: bool
 
 
-def epochs_of(settings: TrainSettings, images: int) -> int:
-    """The passes over the images, as set or by their number."""
-    if settings.epochs is not None:
-        return settings.epochs
-    return _EPOCHS_SMALL if images <= _SMALL_CORPUS_IMAGES else _EPOCHS
-
-
 def fit_image(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
+    """The CNN to ship, and scores of rows that it, or the CNN of their fold, never saw."""
+    if settings.scoring_for(len(rows.ids)) == "held-out":
+        return _fit_holding_out(rows, settings, progress)
+    return _fit_out_of_fold(rows, settings, progress)
+
+
+def _fit_holding_out(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
+    """A CNN on all folds but the first, which it scores."""
+    kept, others = np.flatnonzero(rows.folds == 0), np.flatnonzero(rows.folds != 0)
+    fitted, curve, collapsed = fit_cnn(rows.chosen(others), settings, progress, "CNN")
+    ids = [rows.ids[row] for row in kept]
+    scores = unseen_scores(fitted, ids, partial(scored, rows.pixels[kept]))
+    return ImageTraining(fitted, (), scores, curve, collapsed)
+
+
+def _fit_out_of_fold(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
     """A CNN on all rows, and one per fold on the others, which scores that fold."""
     parts: list[Unseen] = []
     folds: list[Fitted[Any]] = []
@@ -138,7 +146,7 @@ def run_once(
     _, keras = load()
     keras.utils.set_random_seed(seed)
     watched, learned = _watched(rows, seed)
-    epochs = epochs_of(settings, len(rows.ids))
+    epochs = settings.epochs_for(len(rows.ids))
     model = build(settings.cnn, IMAGE, rows.heads)
     steps = max(1, len(learned) // settings.batch_images)
     step = _step(model, settings, steps * epochs)

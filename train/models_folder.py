@@ -111,7 +111,7 @@ def _models(corpus: Corpus, trained: Trained, settings: TrainSettings) -> Models
 
 
 def _out_of_fold(trained: Trained) -> dict[str, NDArray[Any]]:
-    """What fusion learned from, row by row, NaN where a modality is absent."""
+    """What fusion learned from, row by row, NaN where nothing scored a modality unseen."""
     half = trained.half
     place = {name: number for number, name in enumerate(half.ids)}
     arrays: dict[str, NDArray[Any]] = {

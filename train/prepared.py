@@ -18,7 +18,7 @@ from train.corpus import Corpus
 from train.errors import CorpusError
 from train.groups import fold_numbers, rows_apart
 from train.rows import Row
-from train.settings import TrainSettings
+from train.settings import HELD_OUT_FOLDS, TrainSettings
 
 IMAGE: Final = ImageInput(height=64, width=64, decoder_version=decoder_version())
 LIMITS: Final = ImageLimits(bytes_max=64 * 1024 * 1024, pixels_max=80_000_000)
@@ -66,13 +66,14 @@ def prepare_train(corpus: Corpus, settings: TrainSettings, progress: Progress) -
     rows, pixels, readable = tuple(rows[n] for n in usable), pixels[usable], readable[usable]
     keys = [corpus.content_keys(row) for row in rows]
     labels = [row.label for row in rows]
+    image_folds = settings.image_folds_for(int(readable.sum()))
     return Prepared(
         rows,
         pixels,
         present(rows, readable),
         np.asarray(labels, np.int64),
         fold_numbers(keys, labels, settings.text_folds, settings.seed),
-        fold_numbers(keys, labels, settings.folds, settings.seed + 1),
+        fold_numbers(keys, labels, image_folds, settings.seed + 1),
         left_out=len(corpus.train) - len(rows),
     )
 
@@ -116,7 +117,7 @@ def decoded(
 
 def _check_enough(corpus: Corpus, rows: Sequence[Row], settings: TrainSettings) -> None:
     """Every label needs rows of both modalities in every fold."""
-    needed = 2 * max(settings.folds, settings.text_folds)
+    needed = 2 * max(settings.folds, settings.text_folds, HELD_OUT_FOLDS)
     for label, name in enumerate(corpus.labels):
         complete = sum(row.label == label and row.complete for row in rows)
         if complete < needed:

@@ -1,6 +1,6 @@
 """What can be chosen in training, and what is chosen unless said otherwise."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -8,6 +8,12 @@ from train.errors import SettingError
 
 Strategy = Literal["soft-voting", "concatenation"]
 Cnn = Literal["compact", "brief"]
+ImageScoring = Literal["by-size", "held-out", "out-of-fold"]
+
+SMALL_CORPUS_IMAGES: Final = 4500
+EPOCHS_SMALL: Final = 6
+EPOCHS: Final = 24
+HELD_OUT_FOLDS: Final = 5
 
 
 class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,14 +28,18 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`compact` is better and smaller; `brief` is Conv 32, MaxPool, Dense 64, one head."""
     epochs: int | None = None
     """Passes over the training images; None takes 6 for up to 4,500 images, else 24."""
+    image_scoring: ImageScoring = "by-size"
+    """Where fusion gets scores of images from that the CNN never saw. `held-out`: a fifth of the
+    images is kept from the CNN, one training in all. `out-of-fold`: a CNN per fold scores the
+    fold that it never saw, and the shipped CNN learns from all. `by-size` holds out up to 4,500
+    images."""
     folds: int = 2
-    """Parts whose rows are scored by models fitted on the others; fusion learns from those
-    scores. More are nearer to the shipped models, and take longer."""
+    """Parts of `out-of-fold`. More are nearer to the shipped CNN, and take longer."""
     text_folds: int = 5
     """The same for the SVM, which is fitted in a second."""
     seed: int = 7
     """Of every random choice."""
-    batch_images: int = 64
+    batch_images: int = 32
     """Images per step of the CNN."""
     text_words_ngrams: tuple[int, int] = (1, 2)
     """Lengths of word n-grams; (0, 0) leaves words out."""
@@ -62,6 +72,22 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             legal = ngrams == (0, 0) or 1 <= ngrams[0] <= ngrams[1] <= 5
             _need(legal, f"text_{name}_ngrams", "two lengths from 1 to 5, or 0 0")
         _need(blocks != ((0, 0), (0, 0)), "text_words_ngrams", "words or characters are needed")
+
+    def scoring_for(self, images: int) -> ImageScoring:
+        """`held-out` or `out-of-fold`, as set or by the number of images."""
+        if self.image_scoring != "by-size":
+            return self.image_scoring
+        return "held-out" if images <= SMALL_CORPUS_IMAGES else "out-of-fold"
+
+    def image_folds_for(self, images: int) -> int:
+        """Into how many folds images go; of `held-out` the first one is kept from the CNN."""
+        return HELD_OUT_FOLDS if self.scoring_for(images) == "held-out" else self.folds
+
+    def epochs_for(self, images: int) -> int:
+        """Passes over the images, as set or by their number."""
+        if self.epochs is not None:
+            return self.epochs
+        return EPOCHS_SMALL if images <= SMALL_CORPUS_IMAGES else EPOCHS
 
 
 def _need(holds: bool, name: str, what: str) -> None:  # noqa: FBT001 - it is the condition itself.

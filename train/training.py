@@ -120,13 +120,16 @@ def _fit(
     image = fit_image(_image_rows(half, labels_count), settings, progress)
     clock.step("image")
     inputs = _unseen_inputs(half, text, image)
+    scored_rows = np.stack(
+        [np.isfinite(inputs[name].scores[:, 0]) for name in ("text.scores", SCORES)], axis=1
+    )
     fusions: dict[str, Fitted[FittedFusion]] = {}
     for number, strategy in enumerate(strategies, start=1):
         training = TrainingInputs(
             {name: inputs[name] for name in strategy.needs},
             half.labels,
             labels_count,
-            half.present,
+            scored_rows,
             half.text_folds,
             settings.seed,
         )

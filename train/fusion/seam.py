@@ -33,8 +33,9 @@ MODALITIES: tuple[Modality, ...] = ("text", "image")
 class TrainingInputs:
     """What a strategy learns from: rows of one order, scored by what never saw them.
 
-    `inputs[name].scores` float64[N,D], NaN where the modality is absent; `labels` int64[N];
-    `present` bool[N,M]; `folds` int64[N], grouped, for a strategy's own cross-validation.
+    `inputs[name].scores` float64[N,D], NaN where nothing scored the modality unseen; `labels`
+    int64[N]; `present` bool[N,M]: what was scored unseen; `folds` int64[N], grouped, for a
+    strategy's own cross-validation.
     """
 
     inputs: Mapping[str, Unseen]
