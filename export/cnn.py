@@ -19,7 +19,7 @@ def image_graph(file: Path, image: ImageInput, outputs: Sequence[str]) -> bytes:
     Raises ExportError.
     """
     tf = tensorflow()
-    model = _saved(file)
+    model = saved_model(file)
     kind = model.inputs[0].dtype
     shape = (None, image.height, image.width, image.channels)
     signature = [tf.TensorSpec(shape, tf.uint8, name="pixels")]
@@ -35,7 +35,9 @@ def image_graph(file: Path, image: ImageInput, outputs: Sequence[str]) -> bytes:
     return _named(converted, outputs)
 
 
-def _saved(file: Path) -> Any:
+def saved_model(file: Path) -> Any:
+    """The Keras model that training saved. Raises ExportError."""
+    tensorflow()
     import keras
 
     try:
@@ -57,6 +59,25 @@ def _named(model: onnx.ModelProto, outputs: Sequence[str]) -> bytes:
     found = [value.name for value in model.graph.output]
     if sorted(found) != sorted(outputs):
         raise ExportError(f"tf2onnx named the outputs {found}, and not {sorted(outputs)}")
+    _renamed(model.graph)
     model.producer_name = "tuwen"
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def _renamed(graph: onnx.GraphProto) -> None:
+    """Number the inner tensors; tf2onnx goes on counting from one model to the next."""
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    names = {name: name for name in kept} | {"": ""}
+    for weight in graph.initializer:
+        weight.name = names.setdefault(weight.name, f"weight_{len(names)}")
+    for node in graph.node:
+        node.name = ""
+        inputs = [names.setdefault(name, f"value_{len(names)}") for name in node.input]
+        outputs = [names.setdefault(name, f"value_{len(names)}") for name in node.output]
+        node.ClearField("input")
+        node.ClearField("output")
+        node.input.extend(inputs)
+        node.output.extend(outputs)
+    graph.name, graph.doc_string = "image", ""
+    graph.ClearField("value_info")

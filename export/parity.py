@@ -15,8 +15,9 @@ from inference.bundle import Bundle
 from inference.classifier import Classifier
 from schemas.manifest import Parity, ParityFigure
 from schemas.progress import Progress
+from schemas.verdict import Modality
 
-RAW_TOLERANCE: Final = 1e-4
+RAW_TOLERANCES: Final[dict[Modality, float]] = {"text": 5e-6, "image": 2e-5}
 """Of raw scores and embeddings, relative to the largest: they are on no fixed scale."""
 
 UNDECIDABLE_MAX: Final = 0.001
@@ -134,7 +135,8 @@ def _stages(
             wanted = reference.scores[name]
             held = found[name].astype(np.float64)
             held[~reference.present[:, column]] = np.nan
-            yield Stage(name, wanted, held, RAW_TOLERANCE * max(1.0, _largest(wanted)))
+            tolerance_here = RAW_TOLERANCES[modality] * max(1.0, _largest(wanted))
+            yield Stage(name, wanted, held, tolerance_here)
     published = reference.scores[f"{bundle.manifest.strategy}.scores"]
     yield Stage("scores", published, found["scores"].astype(np.float64), tolerance)
 
