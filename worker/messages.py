@@ -4,11 +4,13 @@
 
 A stage gets a batch and gives a batch, in the same order. What cannot go on is a `Reject` in
 the place of its post: a value like any other, which gets its receipt through the dead letters.
+
+They are made for every post: as structs they cost a tenth of what frozen dataclasses do.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +27,7 @@ class Partition(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record as the broker holds it, byte for byte. `timestamp_ms` is since the epoch, UTC."""
 
     partition: Partition
@@ -37,8 +38,7 @@ class Record:
     timestamp_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(msgspec.Struct, frozen=True, gc=False):
     """A record that gets no verdict, and why. `detail` never holds the post's content."""
 
     record: Record
@@ -46,16 +46,14 @@ class Reject:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True, gc=False):
     """A record and the post that it holds."""
 
     record: Record
     post: Post
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(msgspec.Struct, frozen=True, gc=False):
     """A post with its image: `pixels` is uint8[H,W,C], None where there is none to be had.
 
     `missing` is the reason for the modality that is not used, None when both are.
@@ -67,8 +65,7 @@ class Fetched:
     missing: Reason | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A record to be written: verdict or dead letter. `partition` None lets the client choose."""
 
     topic: str
@@ -79,8 +76,7 @@ class Outgoing:
     timestamp_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a source record came to: exactly one for each.
 
     `label` is None and `reason` set for a dead letter. For a verdict `label` and `confidence`
@@ -94,8 +90,7 @@ class Outcome:
     reason: Reason | None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Where the broker put an outgoing record. Only the sink makes these."""
 
     partition: Partition
