@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
 
 from tuwen.failures import Failed
-from worker.errors import UnknownTopic
+from worker.errors import Unavailable, UnknownTopic
+from worker.kafka.connections import connected
 from worker.kafka.exact_records import ExactRecords
 from worker.messages import Record
 
-CONNECT_TIMEOUT_MS: Final = 2_500
+CONNECT_TIMEOUT_MS: Final = 2_000
 """A command says within 5 s that nobody answers."""
 
 COMMON: Final = {
@@ -93,13 +93,12 @@ def _partitions(client: Any, topic: str) -> list[Any]:
 
 
 def _connect(kind: Any, servers: str, **settings: Any) -> Any:
+    config = {"bootstrap_servers": servers.split(","), **COMMON, **settings}
     try:
-        return kind(bootstrap_servers=servers.split(","), **COMMON, **settings)
-    except KafkaError as error:
-        raise Failed(
-            f"no answer from Kafka at {servers} within {CONNECT_TIMEOUT_MS / 1000:g} s: start it "
-            "(`tuwen kafka start` starts one here), or name another with --bootstrap-servers"
-        ) from error
+        # It also closes the sockets of a client that could not connect.
+        return connected(kind, config, servers)
+    except Unavailable as error:
+        raise Failed(f"{error}; `tuwen kafka start` starts one here") from error
 
 
 def polled(client: Any, timeout_ms: int, records_max: int = 5_000) -> list[Record]:
