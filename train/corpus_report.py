@@ -27,7 +27,7 @@ class Finding(StrEnum):
     DUPLICATE_ID = "ids that stand more than once"
     MISSING_IMAGE = "images that are missing or cannot be opened"
     OUTSIDE_IMAGE = "images that lie outside the corpus"
-    LABEL_NAMES = "labels with more than one name"
+    LABEL_NAMES = "labels with two names, or names with two labels"
     LABELS = "labels that are missing from train.jsonl, or one label only"
     UNREADABLE_IMAGE = "images that cannot be decoded"
     SHARED_TEXT = "texts that stand in both halves"
@@ -150,6 +150,8 @@ def _note_labels(fields: dict[Half, list[tuple[Row, RowFields]]], notes: _Notes)
         names.setdefault(row.label, set()).add(raw.label_name or str(row.label))
     many = {label: sorted(called) for label, called in names.items() if len(called) > 1}
     notes.note(Finding.LABEL_NAMES, [f"{label}: {called}" for label, called in many.items()])
+    meant = Counter(name for called in names.values() for name in called)
+    notes.note(Finding.LABEL_NAMES, [name for name, count in meant.items() if count > 1])
     learned = {row.label for row, _ in fields["train"]}
     wanted = set(range(max(names, default=0) + 1)) | {0, 1}
     notes.note(Finding.LABELS, [str(label) for label in sorted(wanted - learned)])

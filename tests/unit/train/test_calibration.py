@@ -1,0 +1,47 @@
+"""Calibrated probabilities mean what they say."""
+
+import numpy as np
+import pytest
+
+from train.calibration import calibrate, calibration_error, log_loss
+
+
+@pytest.mark.parametrize("labels_count", [2, 3])
+def test_calibrated_scores_mean_what_they_say(labels_count: int) -> None:
+    """Margins of any scale become probabilities whose error is that of chance alone."""
+    chance = np.random.default_rng(1)
+    labels = chance.integers(0, labels_count, 6000)
+    scores = 40 * (np.eye(labels_count)[labels] + chance.normal(0, 0.6, (6000, labels_count)))
+    fitted = calibrate(scores[:3000], labels[:3000], labels_count)
+    probabilities = fitted.probabilities(scores[3000:])
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(3000))
+    assert calibration_error(probabilities, labels[3000:]) < 0.03
+    assert log_loss(probabilities, labels[3000:]) < np.log(labels_count) * 0.6
+
+
+def test_one_margin_serves_two_labels() -> None:
+    """A positive margin speaks for the second label."""
+    chance = np.random.default_rng(2)
+    labels = chance.integers(0, 2, 1000)
+    margins = (labels * 2 - 1 + chance.normal(0, 0.8, 1000))[:, None]
+    probabilities = calibrate(margins, labels, 2).probabilities(np.array([[-3.0], [3.0]]))
+    assert probabilities.shape == (2, 2)
+    assert probabilities[0, 0] > 0.9
+    assert probabilities[1, 1] > 0.9
+
+
+def test_scores_that_tell_nothing_give_the_shares() -> None:
+    """Noise is calibrated to what the labels' frequencies say."""
+    chance = np.random.default_rng(3)
+    labels = (chance.random(5000) < 0.3).astype(np.int64)
+    fitted = calibrate(chance.normal(size=(5000, 2)), labels, 2)
+    probabilities = fitted.probabilities(chance.normal(size=(100, 2)))
+    assert probabilities[:, 1] == pytest.approx(np.full(100, 0.3), abs=0.05)
+
+
+def test_calibration_error_by_hand() -> None:
+    """Two bins: two rows at .9, one right; two at .6, both right."""
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
+    labels = np.array([0, 1, 1, 1])
+    assert calibration_error(probabilities, labels) == pytest.approx((0.8 + 0.8) / 4)
+    assert calibration_error(np.array([[1.0, 0.0]]), np.array([0])) == 0.0
