@@ -76,10 +76,11 @@ class Real:
         self._make_topic = make_topic
 
     def topic(self, partitions: int = 1, record_bytes_max: int | None = None) -> str:
-        """Make a topic."""
-        if record_bytes_max is None:
-            return self._make_topic("contract", partitions)
-        return self._make_topic("contract", partitions, max_message_bytes=str(record_bytes_max))
+        """Make a topic that keeps records of any age: retention goes by their timestamps."""
+        configuration = {"retention_ms": "-1"}
+        if record_bytes_max is not None:
+            configuration["max_message_bytes"] = str(record_bytes_max)
+        return self._make_topic("contract", partitions, **configuration)
 
     def open(self, settings: ClientSettings) -> Broker:
         """Connect."""

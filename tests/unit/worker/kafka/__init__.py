@@ -1,0 +1,1 @@
+"""Tests of what `worker.kafka` does without a broker."""
