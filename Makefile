@@ -45,7 +45,8 @@ locks: ## choose versions anew: pins with hashes and without any address (needs 
 	@$(python) -P -c "from tuwen.kafka_jars import write_lock; write_lock()"
 
 clean: ## remove .venv, state and caches; what the demo made goes too
-	@if [ -x .venv/bin/tuwen ]; then .venv/bin/tuwen kafka stop >/dev/null 2>&1 || true; fi
+	@if [ -x .venv/bin/tuwen ]; then \
+		.venv/bin/tuwen demo stop >/dev/null 2>&1; .venv/bin/tuwen kafka stop >/dev/null 2>&1; true; fi
 	@rm -rf .venv .tuwen build *.egg-info .mypy_cache .ruff_cache .pytest_cache \
 		.import_linter_cache .hypothesis .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
