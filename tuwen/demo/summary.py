@@ -89,16 +89,16 @@ def show_in_brief(console: Console, run: Run) -> None:
 
 
 def _show_sum(console: Console, total: Reconciliation) -> None:
-    equation = (
-        f"{total.verdicts:,} verdicts + {total.dead_letters:,} dead letters "
-        f"= {total.verdicts + total.dead_letters:,}, of {total.sent:,} posts sent"
-    )
     if total.holds:
-        console.print(f"  [bold green]It reconciles:[/] {equation}; none lost, none twice")
-        return
-    console.print(f"  [bold red]It does not reconcile:[/] {equation}")
+        console.print("  [bold green]It reconciles: none lost, none twice[/]")
+    else:
+        console.print("  [bold red]It does not reconcile[/]")
     for fault in total.faults:
         console.print(f"    {fault}", markup=False)
+    console.print(
+        f"    {total.verdicts:,} verdicts + {total.dead_letters:,} dead letters "
+        f"= {total.verdicts + total.dead_letters:,}, of {total.sent:,} posts sent"
+    )
 
 
 def _show_bad(console: Console, run: Run) -> None:
