@@ -12,7 +12,7 @@ from schemas.post import Post
 from schemas.reasons import Reason
 from schemas.verdict import Modality, ModelName, Source, Verdict
 from worker.messages import Fetched, Outcome, Outgoing, Partition, Record, Reject
-from worker.publish import Publisher
+from worker.publish import _STAGES, Publisher
 
 MODEL = ModelName("demo", "7", "soft-voting")
 LABELS = ("积极", "中性", "消极")
@@ -194,6 +194,19 @@ def test_a_dead_letter_names_the_stage(reason: Reason, stage: str) -> None:
     headers = dict(outgoing.headers)
     assert headers[dead_letter.CONNECT_STAGE] == stage.encode()
     assert headers[dead_letter.CONNECT_MESSAGE] == f"{reason}: why".encode()
+
+
+def test_what_no_other_stage_gives_is_given_by_decoding() -> None:
+    """A new reason must be given its stage."""
+    assert set(Reason) - set(_STAGES) == {
+        Reason.MALFORMED_JSON,
+        Reason.NOT_AN_OBJECT,
+        Reason.MISSING_ID,
+        Reason.WRONG_TYPE,
+        Reason.OUT_OF_RANGE,
+        Reason.TEXT_TOO_LONG,
+        Reason.NO_CONTENT,
+    }
 
 
 def test_a_verdict_that_does_not_fit_shrinks_to_a_dead_letter_and_then_to_its_place() -> None:
