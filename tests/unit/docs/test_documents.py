@@ -6,9 +6,13 @@ from urllib.parse import unquote
 
 import pytest
 from jsonschema import Draft202012Validator
+from prometheus_client import CollectorRegistry
 
 from schemas import json_schema
 from schemas.reasons import Reason
+from worker.metrics import Metrics
+from worker.settings import WorkerSettings
+from worker.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted(
@@ -100,3 +104,21 @@ def test_the_contracts_show_a_post_and_a_verdict() -> None:
     post, verdict = FENCED.findall(CONTRACTS[0].read_text(encoding="utf-8"))
     Draft202012Validator(json_schema.schema("post")).validate(json.loads(post[1]))
     Draft202012Validator(json_schema.schema("verdict")).validate(json.loads(verdict[1]))
+
+
+@pytest.mark.parametrize("name", ["operating.md", "operating.zh.md"])
+def test_every_metric_is_explained(name: str) -> None:
+    """By the name that Prometheus sees."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    declared = [registry, Supervisor(WorkerSettings(processes=2))._registry]
+    shown = {
+        metric.name + {"counter": "_total", "info": "_info"}.get(metric.type, "")
+        for each in declared
+        for metric in each.collect()
+        if metric.name.startswith("tuwen_")
+    }
+    explained = re.findall(
+        r"^\| `(tuwen_\w+)` \|", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(explained) == sorted(shown)
