@@ -96,6 +96,21 @@ def test_a_new_process_of_a_slot_aborts_what_the_old_one_left_open(bench: Bench)
     assert values(records(bench.connect(), 1)) == [b"new"]
 
 
+def test_a_new_process_frees_what_the_old_one_held(bench: Bench) -> None:
+    """By connecting: whoever owns the partition by now waits for it, and so do all readers."""
+    reader, old = bench.connect("reader"), bench.connect("slot")
+    (membership,) = join(old)
+    first = Partition(bench.posts, 0)
+    left = old.begin(5.0)
+    left.send(outgoing(bench.verdicts, b"left open"))
+    left.settle(5.0)
+    left.offsets({first: Position(1)}, membership, 5.0)
+    with pytest.raises(Unavailable):
+        reader.committed([first], 0.3)
+    bench.connect("slot")
+    assert reader.committed([first], 5.0) == {}
+
+
 def test_the_old_process_of_a_slot_is_fenced(bench: Bench) -> None:
     """Whatever it tries, nothing of it is committed."""
     old = bench.connect("slot")

@@ -80,6 +80,13 @@ class Slot:
         self._turn = itertools.count()
         self._last: KafkaTransaction | None = None
 
+    def take_over(self, timeout_s: float) -> None:
+        """Make the producer now: it aborts what a dead process left open under this slot.
+
+        Whoever owns that process's partitions by now waits for this, and so do all readers.
+        """
+        self._producer = self._producer or self._new_producer(timeout_s)
+
     def begin(self, timeout_s: float) -> "KafkaTransaction":
         """Begin a transaction; Unavailable when no producer can be had in time.
 
@@ -87,9 +94,8 @@ class Slot:
         """
         if self._last is not None and self._last.is_open:
             self.discard()
-        if self._producer is None:
-            self._producer = self._new_producer(timeout_s)
-        transaction = self._last = KafkaTransaction(self, self._producer, self._questions)
+        producer = self._producer = self._producer or self._new_producer(timeout_s)
+        transaction = self._last = KafkaTransaction(self, producer, self._questions)
         try:
             transaction.begin()
         except client.KafkaError as error:

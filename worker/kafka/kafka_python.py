@@ -20,7 +20,8 @@ from worker.messages import Partition
 def connect(settings: ClientSettings) -> Broker:
     """Connect, and see that the topic exists; the group is joined by polling.
 
-    A slot belongs to one process: what is left in the group of a dead one is sent away.
+    A slot belongs to one process: the member that a dead one left in the group is sent away, and
+    the transaction that it left open is aborted. Else others wait for its timeouts.
 
     Raises:
         Unavailable: nobody answers, within five seconds.
@@ -34,7 +35,10 @@ def connect(settings: ClientSettings) -> Broker:
         timeout_s = settings.request_timeout_ms / 1_000
         questions.partitions(settings.topic, timeout_s)
         questions.send_away(settings.group, settings.slot_id, timeout_s)
-        return KafkaPython(consumer, questions, settings)
+        slot = Slot(settings, questions)
+        with suppress(Unavailable):  # Then the first transaction does it.
+            slot.take_over(timeout_s)
+        return KafkaPython(GroupConsumer(consumer, settings), questions, slot)
     except BaseException:
         consumer.close(autocommit=False, timeout_ms=0)
         raise
@@ -43,12 +47,10 @@ def connect(settings: ClientSettings) -> Broker:
 class KafkaPython:
     """A `Broker`: the consumer's calls belong to the poll thread, a transaction's to another."""
 
-    def __init__(
-        self, consumer: KafkaConsumer, questions: ClusterQuestions, settings: ClientSettings
-    ) -> None:
-        self._member = GroupConsumer(consumer, settings)
+    def __init__(self, member: GroupConsumer, questions: ClusterQuestions, slot: Slot) -> None:
+        self._member = member
         self._questions = questions
-        self._slot = Slot(settings, questions)
+        self._slot = slot
 
     def poll(self, timeout_s: float, records_max: int) -> Polled:
         """Wait for records at most `timeout_s`, and give at most `records_max`."""

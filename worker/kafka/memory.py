@@ -49,8 +49,10 @@ class MemoryCluster:
         with self.changed:
             self.partitions_of(settings.topic)
             self.group(settings.group, settings.topic).send_away(settings.slot_id)
+            broker = MemoryBroker(self, settings)
+            broker.take_over()
             self.changed.notify_all()
-            return MemoryBroker(self, settings)
+            return broker
 
     def create_topic(self, topic: str, partitions: int) -> None:
         """Make a topic."""

@@ -121,11 +121,14 @@ class MemoryBroker:
         with self._cluster.changed:
             if self._open is not None:
                 self.discard()
-            exactly_once = self._settings.delivery == "exactly-once"
-            if exactly_once and self._epoch is None:
-                self._epoch = self._cluster.fence(self._settings.slot_id)
+            self.take_over()
             self._open = MemoryTransaction(self._cluster, self, self._settings, self._epoch)
             return self._open
+
+    def take_over(self) -> None:
+        """Make the producer: it aborts what another process left open under this slot."""
+        if self._settings.delivery == "exactly-once" and self._epoch is None:
+            self._epoch = self._cluster.fence(self._settings.slot_id)
 
     def close(self, timeout_s: float, *, leave: bool) -> None:  # noqa: ARG002 -- the seam's.
         """Close; without `leave` the group learns of it only when the member is evicted."""

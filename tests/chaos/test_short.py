@@ -1,0 +1,33 @@
+"""The scenarios of `make chaos`, shorter: nothing is lost, nothing comes twice."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.run import SHORT
+from tests.chaos.scenarios import kill_workers, scale
+from tests.chaos.topics import Topics
+
+pytestmark = pytest.mark.kafka
+
+PARTITIONS = 8
+
+
+def test_killed_workers_lose_nothing_and_repeat_nothing(kafka: str, tmp_path: Path) -> None:
+    """One of them dies between flush and commit, so that something is left to abort."""
+    topics = Topics(kafka, f"kill-{time.monotonic_ns()}", PARTITIONS)
+    figures = kill_workers(topics, tmp_path, SHORT["kill"])
+    assert figures.faults == []
+    assert (figures.lost, figures.twice) == (0, 0)
+    assert figures.kills >= 2
+    assert figures.posts == SHORT["kill"].posts
+
+
+def test_workers_come_and_go_under_load(kafka: str, tmp_path: Path) -> None:
+    """Partitions move at once, lag goes away, and every post has one outcome."""
+    topics = Topics(kafka, f"scale-{time.monotonic_ns()}", PARTITIONS)
+    figures = scale(topics, tmp_path, SHORT["scale"])
+    assert figures.faults == []
+    assert (figures.lost, figures.twice) == (0, 0)
+    assert figures.posts == SHORT["scale"].posts
