@@ -7,7 +7,14 @@ import msgspec
 ID_CHARACTERS_MAX = 128
 TEXT_CHARACTERS_MAX = 10_000
 
-PostId = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
+PostId = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=ID_CHARACTERS_MAX,
+        description="The producer's name for the post; twice the same gives two verdicts.",
+    ),
+]
 PostText = Annotated[
     str,
     msgspec.Meta(
