@@ -49,7 +49,9 @@ def main(words: Sequence[str]) -> int:
             faults += [fault] if fault else []
     for fault in faults:
         console.print(f"mutate: {fault}", markup=False)
-    console.print(f"{len(guards) - len(faults)} of {len(guards)} guards hold: without each, its test fails")
+    console.print(
+        f"{len(guards) - len(faults)} of {len(guards)} guards hold: without each, its test fails"
+    )
     return 1 if faults else 0
 
 
