@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,14 +16,26 @@ LINE_INTERVAL_S = 5.0
 Clock = Callable[[], float]
 
 
+PIPE_COLUMNS: Final = 200
+"""Of a table that no terminal shows: whoever reads it wants it whole."""
+
+
 def out() -> Console:
     """Results: stdout."""
-    return Console(highlight=False, soft_wrap=True)
+    return _console(Console(highlight=False))
 
 
 def err() -> Console:
     """What is told on the way: stderr."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _console(Console(stderr=True, highlight=False))
+
+
+def _console(console: Console) -> Console:
+    """Wrap lines at words on a terminal, and not at all elsewhere."""
+    if not console.is_terminal:
+        console.soft_wrap = True
+        console.width = PIPE_COLUMNS
+    return console
 
 
 @contextmanager

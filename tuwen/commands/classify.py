@@ -52,7 +52,7 @@ def _show(verdict: Verdict) -> None:
         mark = "→" if name == verdict.label else " "
         bar = "█" * round(score * BAR_CELLS)
         console.print(f"{mark} {name}  {score:.3f}  [{colour(name, labels)}]{bar}[/]")
-    missing = f"; not the other: {verdict.missing}" if verdict.missing else ""
+    missing = f" alone ({verdict.missing})" if verdict.missing else ""
     model = verdict.model
     console.print(
         f"from {' and '.join(verdict.used)}{missing}; by {model.name} {model.version}, "

@@ -29,7 +29,7 @@ def _group() -> None:
 def generate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     *,
-    seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 7,
     train_posts: Annotated[int, typer.Option(min=1, help="Posts to train on.")] = TRAIN_POSTS,
     test_posts: Annotated[int, typer.Option(min=1, help="Posts to test on.")] = TEST_POSTS,
 ) -> None:

@@ -128,19 +128,16 @@ def _time(timestamp_ms: int) -> str:
 
 
 def _table(letters: list[dead_letters.DeadLetter]) -> Table:
+    rows = [_facts(letter) for letter in letters]
+    cells = [(f["place"], f["at"][5:19], f["reason"] or "unknown", f["key"] or "–") for f in rows]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("place", "post made", "reason", "key"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    table.add_column("detail", overflow="fold")
-    for letter in letters:
-        facts = _facts(letter)
-        table.add_row(
-            facts["place"],
-            facts["at"][5:19],
-            Text(facts["reason"] or "unknown"),
-            Text(facts["key"] or "–"),
-            Text(facts["detail"] or ""),
-        )
+    for column, name in enumerate(("place", "post made", "reason")):
+        width = max(len(name), *(len(row[column]) for row in cells))
+        table.add_column(name, no_wrap=True, min_width=width)
+    # The one that gives way where there is little room.
+    table.add_column("key", no_wrap=True, overflow="ellipsis", ratio=1)
+    for row in cells:
+        table.add_row(*map(Text, row))
     return table
 
 

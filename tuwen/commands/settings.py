@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_jsonable_python
 from rich.markup import escape
+from rich.padding import Padding
 
 from tuwen.application import application
 from tuwen.options import with_flags
@@ -40,7 +41,8 @@ def settings(
             f"[bold]{setting.name}[/] = {escape(str(_shown(setting)))}{unit}  "
             f"[dim]({escape(setting.source)})[/]"
         )
-        console.print(f"    {escape(setting.choosing)}", soft_wrap=False)
+        # Wrapped here, and not by the terminal, so that it stays indented.
+        console.print(Padding(escape(setting.choosing), (0, 0, 0, 4)), soft_wrap=False)
 
 
 def _plain(setting: Setting) -> dict[str, object]:

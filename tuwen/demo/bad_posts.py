@@ -4,6 +4,7 @@ Of each kind there are two. What is no post becomes a dead letter. A post whose 
 had degrades when it has a text (the verdict says what is missing), else it is a dead letter.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,14 +46,14 @@ RECORD_KINDS: Final[dict[str, Callable[[str], bytes]]] = {
 """Kinds that are no post, by what they are called: the id to the record."""
 
 IMAGE_KINDS: Final = {
-    "image missing": "missing.jpg",
-    "image truncated": "truncated.jpg",
-    "image is none": "no-image.jpg",
-    "image too large": "too-large.jpg",
+    "image: missing": "missing.jpg",
+    "image: truncated": "truncated.jpg",
+    "image: not an image": "no-image.jpg",
+    "image: too large": "too-large.jpg",
 }
 """Kinds whose image cannot be had, with the file that `make_images` makes (but for the first)."""
 
-UNKNOWN_SCHEME: Final = "unknown reference scheme"
+UNKNOWN_SCHEME: Final = "image: unknown scheme"
 KINDS: Final = (*RECORD_KINDS, *IMAGE_KINDS, UNKNOWN_SCHEME)
 
 
@@ -87,4 +88,4 @@ def _with_image(own: str, text: str | None, reference: str, kind: str, fate: Fat
 
 
 def _id(prefix: str, kind: str, number: int) -> str:
-    return f"{prefix}-bad-{kind.replace(' ', '-')}-{number}"
+    return f"{prefix}-bad-{re.sub('[^A-Za-z]+', '-', kind)}-{number}"

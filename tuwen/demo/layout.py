@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-FOLDER = Path(".tuwen/demo")
+FOLDER: Final = Path(".tuwen/demo")
+GROUP: Final = "tuwen-demo"
 
 Making = Literal["reuse", "fresh"]
 Ending = Literal["stop", "keep"]
@@ -17,7 +18,7 @@ class DemoSettings:
     folder: Path = FOLDER
     making: Making = "reuse"
     ending: Ending = "stop"
-    seed: int = 0
+    seed: int = 7
     train_posts: int = 4_000
     test_posts: int = 1_000
     steady_posts: int = 4_000

@@ -21,6 +21,7 @@ from tuwen.failures import Failed
 CORPUS: Final = "Demo corpus: composed texts, drawn faces"
 TRAINING: Final = "Training: text, image, fusion"
 EXPORT: Final = "Export to ONNX, behind the parity gate"
+BUILD_MODULE: Final = ["-P", "-m", "tuwen.demo.build"]
 TITLES: Final = {"corpus": CORPUS, "training": TRAINING, "export": EXPORT}
 
 
@@ -67,7 +68,7 @@ def _built(
     running: Running, layout: Layout, settings: DemoSettings, stages: Stages, now: str
 ) -> Made:
     sizes = [settings.seed, settings.train_posts, settings.test_posts]
-    command = [sys.executable, "-P", "-m", "tuwen.demo.build", str(layout.root), *map(str, sizes)]
+    command = [sys.executable, *BUILD_MODULE, str(layout.root), *map(str, sizes)]
     layout.build_log.unlink(missing_ok=True)
     child = running.start("training", command, layout.build_log, os.environ, "pipe")
     try:

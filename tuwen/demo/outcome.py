@@ -90,10 +90,13 @@ def bad_table(posts: Sequence[DemoPost], found: ReadBack) -> Sequence[tuple[str,
 def _fate(post: DemoPost, found: ReadBack) -> tuple[str, str]:
     verdict = found.verdicts.get(post.id)
     if verdict is not None:
-        return "labelled on its text", str(verdict.missing)
+        return "degraded", str(verdict.missing)
     reason = found.reasons.get(post.id)
     return ("nothing", "lost") if reason is None else ("dead letter", reason)
 
 
 def _counted(fates: Counter[str]) -> str:
-    return ", ".join(f"{count} {fate}{'s' * (count > 1)}" for fate, count in fates.items())
+    return ", ".join(
+        f"{count} {fate}{'s' * (fate == 'dead letter' and count > 1)}"
+        for fate, count in sorted(fates.items(), reverse=True)
+    )

@@ -18,10 +18,10 @@ from tuwen import local_kafka, topics
 from tuwen.demo import making, picture, summary, workers
 from tuwen.demo.bad_posts import bad_posts, make_images
 from tuwen.demo.interruption import Interrupted, interruptible
-from tuwen.demo.layout import DemoSettings, Layout
+from tuwen.demo.layout import GROUP, DemoSettings, Layout
 from tuwen.demo.outcome import judge, read_back
 from tuwen.demo.posts import Plan, plan, read_rows
-from tuwen.demo.running import Running, stop
+from tuwen.demo.running import Running, exclusively, stop
 from tuwen.demo.show import Show
 from tuwen.demo.stages import Stages
 from tuwen.failures import FAILED
@@ -39,7 +39,7 @@ def run(settings: DemoSettings, console: Console) -> int:
     """Run the demo; 0 when every post has exactly one answer, 1 when not, or when interrupted."""
     layout = Layout(settings.folder)
     running = Running(layout)
-    with interruptible(running.kill_all):
+    with exclusively(layout), interruptible(running.kill_all):
         try:
             with ExitStack() as ending:
                 return _Demo(settings, layout, running, Stages(console), ending).run()
@@ -111,11 +111,11 @@ class _Demo:
             TOPICS.posts_topic,
             TOPICS.verdicts_topic,
             TOPICS.dead_letters_topic,
-            "tuwen-demo",
+            GROUP,
         )
         with Feed(watched, "beginning", texts) as feed:
             feed.wait_ready(10)
-            show = Show(posts, self._settings, started, feed, TOPICS.posts_topic, servers)
+            show = Show(posts, self._settings, started, feed, servers, self._layout)
             self._ending.callback(show.stop)
             events = show.run(self._stages.console)
             latencies = feed.latencies_ms()

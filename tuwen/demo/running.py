@@ -1,10 +1,11 @@
 """What the demo has started, so that all of it is ended: by the demo, or by whoever comes next."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,10 +13,29 @@ import msgspec
 
 from tuwen import local_kafka
 from tuwen.demo.layout import Layout
+from tuwen.failures import Refused
 from tuwen.process_identity import ProcessIdentity, children, end, identify, is_running
 
 STOP_S: Final = 12.0
 """A worker has 5 s to finish and commit, and is ended by 10 s."""
+
+
+@contextlib.contextmanager
+def exclusively(layout: Layout) -> Iterator[None]:
+    """Let one demo at a time use the folder; the system lets go when the holder dies.
+
+    Raises:
+        Refused: another demo uses it.
+    """
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with (layout.root / "lock").open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            raise Refused(
+                f"another demo runs in {layout.root}: wait for its end, or name another --state"
+            ) from taken
+        yield
 
 
 class Started(msgspec.Struct, frozen=True):

@@ -12,13 +12,15 @@ from rich.panel import Panel
 from rich.text import Text
 
 from tuwen import sending
-from tuwen.demo.layout import DemoSettings
+from tuwen.demo.layout import DemoSettings, Layout
 from tuwen.demo.posts import DemoPost, Plan
-from tuwen.demo.workers import Workers, kill_one
+from tuwen.demo.workers import Workers, kill_one, last_words
+from tuwen.failures import Failed
 from tuwen.kafka_client import producer
 from tuwen.live.feed import Feed
 from tuwen.live.tally import Snapshot, percentiles
 from tuwen.live.view import render
+from worker.settings import WorkerSettings
 
 FRAMES_PER_S: Final = 4
 LINE_EVERY_S: Final = 5.0
@@ -26,6 +28,7 @@ KILL_AFTER: Final = 0.5
 """The part of the steady posts after which a worker is killed."""
 DRAIN_TIMEOUT_S: Final = 60.0
 RECENT: Final = 6
+POSTS_TOPIC: Final = WorkerSettings().posts_topic
 
 
 @dataclass(slots=True)
@@ -53,15 +56,15 @@ class Show:
         settings: DemoSettings,
         workers: Workers,
         feed: Feed,
-        topic: str,
         servers: str,
+        layout: Layout,
     ) -> None:
         self._plan = plan
         self._settings = settings
         self._workers = workers
         self._feed = feed
-        self._topic = topic
         self._servers = servers
+        self._layout = layout
         self._phase = "starting"
         self._sent = 0
         self._fault: Exception | None = None
@@ -103,8 +106,7 @@ class Show:
             snapshot = self._feed.snapshot()
             self._look(snapshot, now)
             show(self.frame(snapshot))
-            if self._fault is not None:
-                raise self._fault
+            self._check()
             if self._feed.answered() != answered:
                 answered, last_answer_s = self._feed.answered(), now
             if not self._sender.is_alive() and answered >= total:
@@ -114,6 +116,14 @@ class Show:
             if now - max(last_answer_s, self.events.burst_sent_s) > DRAIN_TIMEOUT_S:
                 return
             time.sleep(pause_s)
+
+    def _check(self) -> None:
+        """Raise what makes it senseless to go on."""
+        if self._fault is not None:
+            raise self._fault
+        if self._workers.parent.poll() is not None:
+            log = self._layout.worker_log
+            raise Failed(f"the workers ended: {last_words(log)} (see {log})")
 
     def _look(self, snapshot: Snapshot, now: float) -> None:
         """Kill when it is time, notice the new process, and note the largest lag."""
@@ -142,7 +152,7 @@ class Show:
             self._fault = fault
 
     def _send(self, client: Any) -> None:
-        sender = sending.Sender(client, self._topic)
+        sender = sending.Sender(client, POSTS_TOPIC)
         steady, burst = self._plan.steady, self._plan.burst
         self._phase = f"steady, {self._settings.rate_per_s:.0f} posts a second"
         sender.send(_sendables(steady), self._settings.rate_per_s, self._count, self._stop.is_set)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.manifest import Manifest
-from tuwen.demo.layout import DemoSettings, Layout
+from tuwen.demo.layout import FOLDER, GROUP, DemoSettings, Layout
 from tuwen.demo.outcome import ReadBack, accuracy, bad_table
 from tuwen.demo.posts import DemoPost
 from tuwen.demo.reconcile import Reconciliation
@@ -105,7 +105,7 @@ def _show_bad(console: Console, run: Run) -> None:
     table = Table.grid(padding=(0, 2))
     for kind, fate, reason in bad_table(run.posts, run.found):
         table.add_row(f"    {kind}", fate, f"[dim]{reason}[/]")
-    console.print("\n  The bad ones among them, two of each kind:")
+    console.print("\n  The bad ones among them (degraded: labelled on the text alone):")
     console.print(table)
 
 
@@ -164,16 +164,18 @@ def places(layout: Layout) -> Mapping[str, str]:
 def next_steps(run: Run) -> Sequence[str]:
     """Suggest commands that work as they stand."""
     bundle = run.layout.bundle
+    state = "" if run.layout.root == FOLDER else f" --state {run.layout.root}"
     if run.settings.ending == "keep":
         return [
             f"curl {run.metrics_url}",
-            f"tuwen watch --bootstrap-servers {run.servers} --group tuwen-demo",
-            f"tuwen dead-letters list --bootstrap-servers {run.servers}",
-            f"tuwen send --bootstrap-servers {run.servers} your-posts.jsonl",
-            "tuwen demo stop",
+            f"export TUWEN_BOOTSTRAP_SERVERS={run.servers} TUWEN_GROUP={GROUP}",
+            "tuwen watch",
+            """echo '{"id": "mine", "text": "今天真开心"}' | tuwen send -""",
+            "tuwen dead-letters list",
+            f"tuwen demo stop{state}",
         ]
     return [
         f"tuwen classify --bundle {bundle} --text 今天真开心",
         f"tuwen bundle show {bundle}",
-        "tuwen demo --keep     # leaves all of it running, to look at",
+        f"tuwen demo --keep{state}     # leaves all of it running, to look at",
     ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tuwen.demo.layout import DemoSettings, Layout
+from tuwen.demo.layout import GROUP, DemoSettings, Layout
 from tuwen.demo.running import Running
 from tuwen.failures import Failed
 from tuwen.process_identity import children
@@ -82,7 +82,7 @@ def worker_settings(
     return {
         "bundle": str(layout.bundle.absolute()),
         "bootstrap_servers": servers,
-        "group": "tuwen-demo",
+        "group": GROUP,
         "instance": "demo",
         "processes": settings.processes,
         "image_root": str(layout.root.absolute()),

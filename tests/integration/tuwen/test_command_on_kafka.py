@@ -186,6 +186,28 @@ def test_headers_that_are_no_text_are_listed_too(
     assert shown.endswith("\n00 01\n")
 
 
+def test_only_what_is_committed_is_read(
+    kafka: str, make_topic: MakeTopic, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An aborted transaction's dead letter never was one."""
+    topic = make_topic("dead-letters")
+    producer = KafkaProducer(bootstrap_servers=kafka, transactional_id=topic)
+    producer.init_transactions()
+    for key, end in (
+        (b"aborted", producer.abort_transaction),
+        (b"kept", producer.commit_transaction),
+    ):
+        producer.begin_transaction()
+        producer.send(topic, key=key, value=b"{").get(10)
+        end()
+    producer.close()
+    flags = ["--bootstrap-servers", kafka, "--dead-letters-topic", topic]
+
+    assert run(["dead-letters", "list", "--json", *flags]) == 0
+
+    assert [json.loads(line)["key"] for line in lines_of(capsys)] == ["kept"]
+
+
 def test_a_line_that_is_no_post_is_not_sent(
     place: Place, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
