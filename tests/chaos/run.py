@@ -30,8 +30,8 @@ COLUMNS = (
     "twice",
     "kills",
     "in commit",
-    "uncommitted rows",
-    "drained after",
+    "uncommitted",
+    "drained",
 )
 DOCUMENT = ROOT / "docs" / "faults.md"
 
@@ -113,7 +113,7 @@ def document(found: Sequence[Figures]) -> str:
         "",
         "Every record of the posts' topic is looked up among verdicts and dead letters by topic,",
         "partition and offset, with a client that shares no code with the worker.",
-        "*Uncommitted rows* are what `read_uncommitted` shows beyond `read_committed`: outcomes",
+        "*Uncommitted* rows are what `read_uncommitted` shows beyond `read_committed`: outcomes",
         "that were written and then aborted, so the faults did hit.",
         f"Partitions must move in {MOVED_S_MAX:.0f} s when a worker joins or leaves.",
         "After a kill they move when the worker has started again, unless the next kill is first.",
