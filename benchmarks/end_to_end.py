@@ -7,9 +7,7 @@ once, and the CPU time of the worker's process tree between the two is divided b
 """
 
 import argparse
-import platform
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import psutil
 
+from benchmarks.provenance import commit, machine
 from benchmarks.real_size_bundle import texts, write_bundle, write_pictures
 from benchmarks.worker_under_test import running
 from schemas.manifest import FEATURE_VERSION
@@ -196,7 +194,7 @@ def _free_port() -> int:
 
 
 def _table(figures: Sequence[Figures], processes: int) -> Iterator[str]:
-    yield f"{_machine()}; {datetime.now(UTC):%Y-%m-%d}; commit {_commit()}"
+    yield f"{machine()}; {datetime.now(UTC):%Y-%m-%d}; commit {commit()}"
     yield f"python -m benchmarks --processes {processes}"
     yield ""
     yield "| posts | number | CPU µs a post | at most | posts/s | ready s | RSS MB |"
@@ -208,22 +206,6 @@ def _table(figures: Sequence[Figures], processes: int) -> Iterator[str]:
             f"| {scenario.target_us:.0f} | {one.posts_per_s:.0f} | {one.ready_s:.2f} "
             f"| {one.rss_mb:.0f} |"
         )
-
-
-def _machine() -> str:
-    cores = psutil.cpu_count(logical=True)
-    memory = psutil.virtual_memory().total / 2**30
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text("utf-8").splitlines() if info.exists() else []
-    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    name = models[0] if models else platform.processor()
-    return f"{name}, {cores} cores, {memory:.0f} GiB, Python {platform.python_version()}"
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    return said.stdout.strip() or "unknown"
 
 
 def _over(one: Figures, slack: float) -> Iterator[str]:
