@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,13 @@ def test_a_broker_left_by_a_killed_starter_is_reclaimed(state: Path) -> None:
     running = local_kafka.start(state)
     assert topics(running.bootstrap_servers) == []
     assert identify(left.pid) is None or running.pid == left.pid
+
+
+def test_two_starts_at_once_make_one_broker(state: Path) -> None:
+    """The second waits for the first, and finds its broker."""
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(local_kafka.start, [state, state])
+    assert first == second
 
 
 def test_a_broker_is_not_of_the_starters_session(state: Path) -> None:
