@@ -64,6 +64,7 @@ def test_one_lost_and_one_twice_do_not_make_up_for_each_other() -> None:
     found = reconcile(["a", "b", "c"], set(), [answers[0], answers[1], answers[1]])
 
     assert found.verdicts == found.sent
+    assert not found.holds
     assert found == Reconciliation(3, 3, 0, ["c"], ["b"], [], [])
     assert [fault.partition(":")[0] for fault in found.faults] == ["1 lost", "1 answered twice"]
 
