@@ -27,7 +27,7 @@ from tests.deployment import DASHBOARD, ROOT, replaced, service, words
 from tests.prometheus import Prometheus
 from tests.services import missing_service
 from tests.tiny_bundle import write_tiny_bundle
-from tuwen import java, kafka_jars, local_kafka
+from tuwen import java, kafka_broker, kafka_jars
 from tuwen.local_kafka_errors import JarsUnavailable, JavaMissing
 
 pytestmark = pytest.mark.kafka
@@ -152,7 +152,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     except (JarsUnavailable, JavaMissing) as absent:
         missing_service("Apache Kafka", str(absent))
     folder = tmp_path_factory.mktemp("compose-kafka")
-    inside, outside, controller = (local_kafka._free_port() for _ in range(3))
+    inside, outside, controller = (kafka_broker.free_port() for _ in range(3))
     replacements = {
         "INSIDE://:19092": f"INSIDE://127.0.0.1:{inside}",
         "OUTSIDE://:9092": f"OUTSIDE://127.0.0.1:{outside}",
@@ -186,8 +186,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ) as process,
     ):
         try:
-            assert until(lambda: local_kafka._answers(inside)), (folder / "broker.log").read_text()
-            assert local_kafka._answers(outside)
+            assert until(lambda: kafka_broker.answers(inside)), (folder / "broker.log").read_text()
+            assert kafka_broker.answers(outside)
             yield f"127.0.0.1:{inside}"
         finally:
             process.terminate()
@@ -197,7 +197,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def system(demo: Path, broker: str) -> Compose:
     """The services, none of them running."""
-    return Compose(demo, broker, local_kafka._free_port())
+    return Compose(demo, broker, kafka_broker.free_port())
 
 
 def expressions() -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
 from tests.services import missing_service
-from tuwen import java, kafka_jars, local_kafka
+from tuwen import java, kafka_broker, kafka_jars, local_kafka
 from tuwen.local_kafka_errors import JarsUnavailable, JavaMissing
 from tuwen.process_identity import identify, is_running
 
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.kafka
 
 STARTER = """
 import sys, pathlib
-from tuwen import java, kafka_jars, local_kafka
-local_kafka._await_ready = lambda *_: (print("spawned", flush=True), __import__("time").sleep(60))
+from tuwen import kafka_broker, local_kafka
+kafka_broker.await_ready = lambda *_: (print("spawned", flush=True), __import__("time").sleep(60))
 local_kafka.start(pathlib.Path(sys.argv[1]))
 """
 
@@ -90,7 +90,7 @@ def test_topics_move_to_another_port_and_are_forgotten_on_erase(state: Path) -> 
     """A port that is asked for is taken, with the topics of before; `erase` forgets them."""
     first = local_kafka.start(state)
     make_topic(first.bootstrap_servers, "moved")
-    port = local_kafka._free_port()
+    port = kafka_broker.free_port()
     second = local_kafka.start(state, port=port)
     assert second.bootstrap_servers == f"127.0.0.1:{port}"
     assert identify(first.pid) is None

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from tuwen import local_kafka
+from tuwen import kafka_broker, local_kafka
 from tuwen.local_kafka_errors import DiskFull, NotReady, PortTaken
 from tuwen.process_identity import ProcessIdentity
 
@@ -24,12 +24,12 @@ def taken_port() -> Iterator[int]:
 @pytest.fixture
 def no_jars(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the look for Java and jars."""
-    monkeypatch.setattr(local_kafka, "_java_command", lambda *_: ["/bin/false"])
+    monkeypatch.setattr(kafka_broker, "java_command", lambda *_: ["/bin/false"])
 
 
 def test_all_listeners_are_on_the_loopback() -> None:
     """Nothing of a local Kafka can be reached from outside."""
-    lines = local_kafka.properties(Path("/state"), 1234, 1235).splitlines()
+    lines = kafka_broker.properties(Path("/state"), 1234, 1235).splitlines()
     listeners = [line for line in lines if "listeners=" in line]
     assert listeners == [
         "listeners=PLAINTEXT://127.0.0.1:1234,CONTROLLER://127.0.0.1:1235",
@@ -71,8 +71,8 @@ def test_a_java_that_fails_is_said(tmp_path: Path) -> None:
 def test_a_broker_that_ends_says_why(tmp_path: Path, said: str, kind: type[Exception]) -> None:
     """What the broker wrote last decides what the reader is told."""
     (tmp_path / "broker.log").write_text(said, encoding="utf-8")
-    started = local_kafka._Started(ProcessIdentity(1, "ended"), 1234, 1235)
-    assert type(local_kafka._ended(tmp_path, started)) is kind
+    with pytest.raises(kind):
+        kafka_broker.await_ready(tmp_path, ProcessIdentity(1, "ended"), 1234)
 
 
 def test_no_state_is_no_broker(tmp_path: Path) -> None:
