@@ -1,5 +1,6 @@
 """Classify one post without Kafka, through the very stages that a worker has."""
 
+import re
 import time
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from worker.publish import Publisher
 from worker.settings import WorkerSettings
 
 NOWHERE: Final = Partition("", 0)
+SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def classify(bundle: Path, post: Post, settings: WorkerSettings) -> Verdict:
@@ -76,10 +78,15 @@ def _fetched(post: Post, fetcher: Fetcher) -> Fetched:
 
 
 def rooted(image: str | None, settings: WorkerSettings) -> tuple[str | None, WorkerSettings]:
-    """Let a path of this machine stand for a reference: its folder becomes the image root."""
-    path = Path(image) if image else None
-    if path is None or not path.is_file():
+    """Let a path of this machine stand for a reference: its folder becomes the image root.
+
+    Raises:
+        Failed: it is no reference, and no file either.
+    """
+    if not image or SCHEME.match(image):
         return image, settings
-    absolute = path.resolve()
-    root = {"image_root": absolute.parent}
-    return reference_to(absolute.name), settings.model_copy(update=root)
+    path = Path(image).resolve()
+    if not path.is_file():
+        raise Failed(f"there is no image {image}: name a file, or a file: or data: reference")
+    root = {"image_root": path.parent}
+    return reference_to(path.name), settings.model_copy(update=root)
