@@ -88,7 +88,8 @@ def fit_image(rows: ImageRows, settings: TrainSettings, progress: Progress) -> I
 def _fit_holding_out(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
     """A CNN on all folds but the first, which it scores."""
     kept, others = np.flatnonzero(rows.folds == 0), np.flatnonzero(rows.folds != 0)
-    fitted, curve, collapsed = fit_cnn(rows.chosen(others), settings, progress, "CNN")
+    epochs = settings.epochs_for(len(rows.ids))
+    fitted, curve, collapsed = fit_cnn(rows.chosen(others), settings, progress, "CNN", epochs)
     ids = [rows.ids[row] for row in kept]
     scores = unseen_scores(fitted, ids, partial(scored, rows.pixels[kept]))
     return ImageTraining(fitted, (), scores, curve, collapsed)
@@ -98,27 +99,27 @@ def _fit_out_of_fold(rows: ImageRows, settings: TrainSettings, progress: Progres
     """A CNN on all rows, and one per fold on the others, which scores that fold."""
     parts: list[Unseen] = []
     folds: list[Fitted[Any]] = []
-    collapsed = 0
+    collapsed, epochs = 0, settings.epochs_for(len(rows.ids))
     for fold in range(settings.folds):
         own, others = np.flatnonzero(rows.folds == fold), np.flatnonzero(rows.folds != fold)
         name = f"CNN of fold {fold + 1} of {settings.folds}"
-        fitted, _, again = fit_cnn(rows.chosen(others), settings, progress, name)
+        fitted, _, again = fit_cnn(rows.chosen(others), settings, progress, name, epochs)
         ids = [rows.ids[row] for row in own]
         parts.append(unseen_scores(fitted, ids, partial(scored, rows.pixels[own])))
         folds.append(fitted)
         collapsed += again
-    fitted, curve, again = fit_cnn(rows, settings, progress, "CNN")
+    fitted, curve, again = fit_cnn(rows, settings, progress, "CNN", epochs)
     scores = joined(parts, rows.ids)
     return ImageTraining(fitted, tuple(folds), scores, curve, collapsed + again)
 
 
 def fit_cnn(
-    rows: ImageRows, settings: TrainSettings, progress: Progress, name: str
+    rows: ImageRows, settings: TrainSettings, progress: Progress, name: str, epochs: int
 ) -> tuple[Fitted[Any], tuple[dict[str, float], ...], int]:
     """The best of at most `RUNS_MAX` runs, its figures, and how many runs collapsed."""
     runs: list[Run] = []
     for number in range(RUNS_MAX):
-        runs.append(run_once(rows, settings, progress, name, settings.seed + 1000 * number))
+        runs.append(run_once(rows, settings, progress, name, epochs, settings.seed + 1000 * number))
         if runs[-1].learned:
             break
     best = min(runs, key=lambda run: run.loss)
@@ -140,13 +141,17 @@ def scored(pixels: NDArray[np.uint8], model: Any) -> Floats:
 
 
 def run_once(
-    rows: ImageRows, settings: TrainSettings, progress: Progress, name: str, seed: int
+    rows: ImageRows,
+    settings: TrainSettings,
+    progress: Progress,
+    name: str,
+    epochs: int,
+    seed: int,
 ) -> Run:
     """One run from one start: the weights of the epoch with the least loss on watched rows."""
     _, keras = load()
     keras.utils.set_random_seed(seed)
     watched, learned = _watched(rows, seed)
-    epochs = settings.epochs_for(len(rows.ids))
     model = build(settings.cnn, IMAGE, rows.heads)
     steps = max(1, len(learned) // settings.batch_images)
     step = _step(model, settings, steps * epochs)

@@ -43,7 +43,12 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     started: list[int] = []
 
     def run_once(
-        rows: ImageRows, settings: TrainSettings, progress: Progress, name: str, seed: int
+        rows: ImageRows,
+        settings: TrainSettings,
+        progress: Progress,
+        name: str,
+        epochs: int,
+        seed: int,
     ) -> Run:
         started.append(seed)
         learned = frozenset(rows.pixels[:, 0, 0, 0].tolist())
@@ -65,7 +70,12 @@ def _outcomes(*learned: bool) -> Callable[..., Run]:
     ends = iter(learned)
 
     def run_once(
-        rows: ImageRows, settings: TrainSettings, progress: Progress, name: str, seed: int
+        rows: ImageRows,
+        settings: TrainSettings,
+        progress: Progress,
+        name: str,
+        epochs: int,
+        seed: int,
     ) -> Run:
         return Run(f"of seed {seed}", (), 1.0 / (1 + seed), next(ends))
 
@@ -86,7 +96,7 @@ def test_a_collapsed_run_is_repeated(
     """From another start, until one learns or the best of three must do."""
     monkeypatch.setattr(image_model, "run_once", _outcomes(*learned))
     monkeypatch.setattr(image_model, "with_scores", lambda model: model)
-    fitted, _, again = fit_cnn(_rows(), TrainSettings(seed=7), silent, "CNN")
+    fitted, _, again = fit_cnn(_rows(), TrainSettings(seed=7), silent, "CNN", 1)
     assert (fitted.model, again) == (kept, collapsed)
     assert len(learned) <= RUNS_MAX
     assert fitted.rows == set(_rows().ids)
