@@ -74,21 +74,21 @@ class Cutter:
         return words
 
     def _split_mixed(self, words: list[str]) -> list[str]:
-        """Split what jieba's HMM would split; the few distinct such words are found first."""
-        mixed = {
-            word
-            for word in set(words)
-            if len(word) > 1 and _MIXED.search(word) and not self._has_word(word)
-        }
-        if not mixed:
+        """Split what jieba's HMM would split. Such words are rare, and pure ASCII."""
+        places = [
+            place
+            for place, word in enumerate(words)
+            if len(word) > 1 and word.isascii() and _MIXED.search(word) and not self._has_word(word)
+        ]
+        if not places:
             return words
-        parts = {word: [part for part in _NUMBERS.split(word) if part] for word in mixed}
         split: list[str] = []
-        for word in words:
-            if word in mixed:
-                split += parts[word]
-            else:
-                split.append(word)
+        start = 0
+        for place in places:
+            split += words[start:place]
+            split += [part for part in _NUMBERS.split(words[place]) if part]
+            start = place + 1
+        split += words[start:]
         return split
 
 
