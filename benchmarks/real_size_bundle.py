@@ -68,7 +68,7 @@ def _phrases(chance: Random) -> list[str]:
 
 
 def write_pictures(folder: Path, count: int = PICTURES) -> list[str]:
-    """Write 320×240 JPEGs of some 20 kB, as photographs have, and give their names."""
+    """Write 320×240 JPEGs of some 15 kB, as photographs of that size have, and give their names."""
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{number:04}.jpg" for number in range(count)]
     for number, name in enumerate(names):
@@ -80,10 +80,10 @@ def _picture(chance: np.random.Generator) -> bytes:
     coarse = chance.integers(0, 255, (12, 16, 3), np.uint8)
     image = Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
-    for _ in range(25):
+    for _ in range(5):
         x, y, w, h = (int(value) for value in chance.integers(0, 200, 4))
         draw.ellipse((x, y, x + w, y + h), outline=tuple(chance.integers(0, 255, 3).tolist()))
-    grain = chance.normal(0, 5, (240, 320, 3))
+    grain = chance.normal(0, 2, (240, 320, 3))
     grainy = np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8)
     written = BytesIO()
     Image.fromarray(grainy).save(written, "JPEG", quality=85)
