@@ -167,6 +167,8 @@ class Pipeline:
         except Unavailable as error:
             self._trouble = str(error)
             self._log.warning("the broker does not answer", why=str(error))
+            # Polling goes on: no restart of this worker brings the broker back.
+            self._polled_s = time.monotonic()
             self._abandon.wait(POLL_S)
             return None
         except (Undecodable, OffsetOutOfRange) as error:

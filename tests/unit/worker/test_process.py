@@ -22,6 +22,7 @@ from worker.images.file import FileSource
 from worker.kafka.broker import Broker
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.memory import MemoryCluster
+from worker.kafka.memory_broker import MemoryBroker
 from worker.messages import Outgoing
 from worker.settings import WorkerSettings
 from worker.stopping import Stopping
@@ -173,6 +174,37 @@ def test_a_broker_that_does_not_answer_refuses(settings: WorkerSettings) -> None
     running = Running(settings, connect)
     assert running.join() == REFUSED
     assert running.told.why == "no answer from 127.0.0.1:9092"
+
+
+def test_a_broker_that_is_away_makes_a_worker_unready_and_not_dead(
+    settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restarting all workers of a broker that is away would only make its return harder."""
+
+    def poll(*_: object) -> None:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr(MemoryBroker, "poll", poll)
+    # A patience that the 0.2 s between two polls do not exhaust.
+    impatient = settings.model_copy(
+        update={
+            "delivery_timeout_ms": 1100,
+            "request_timeout_ms": 1000,
+            "transaction_timeout_ms": 1200,
+            "session_timeout_ms": 1300,
+            "max_poll_interval_ms": 2000,
+        }
+    )
+    running = Running(impatient, MemoryCluster(TOPICS).connect)
+    try:
+        assert running.told.heard.wait(20)
+        until(lambda: running.page("/readyz") == (503, "no answer\n"))
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < 2.5:
+            assert running.page("/healthz") == (200, "alive\n")
+            time.sleep(0.1)
+    finally:
+        running.stop()
 
 
 def test_a_taken_port_refuses(settings: WorkerSettings) -> None:
