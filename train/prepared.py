@@ -66,14 +66,13 @@ def prepare_train(corpus: Corpus, settings: TrainSettings, progress: Progress) -
     rows, pixels, readable = tuple(rows[n] for n in usable), pixels[usable], readable[usable]
     keys = [corpus.content_keys(row) for row in rows]
     labels = [row.label for row in rows]
-    image_folds = settings.image_folds_for(int(readable.sum()))
     return Prepared(
         rows,
         pixels,
         present(rows, readable),
         np.asarray(labels, np.int64),
         fold_numbers(keys, labels, settings.text_folds, settings.seed),
-        fold_numbers(keys, labels, image_folds, settings.seed + 1),
+        fold_numbers(keys, labels, settings.image_folds, settings.seed + 1),
         left_out=len(corpus.train) - len(rows),
     )
 

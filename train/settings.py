@@ -8,11 +8,11 @@ from train.errors import SettingError
 
 Strategy = Literal["soft-voting", "concatenation"]
 Cnn = Literal["compact", "brief"]
-ImageScoring = Literal["by-size", "held-out", "out-of-fold"]
+ImageScoring = Literal["held-out", "out-of-fold"]
 
 SMALL_CORPUS_IMAGES: Final = 4500
 EPOCHS_SMALL: Final = 6
-EPOCHS: Final = 24
+EPOCHS: Final = 30
 HELD_OUT_FOLDS: Final = 5
 
 
@@ -27,12 +27,12 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cnn: Cnn = "compact"
     """`compact` is better and smaller; `brief` is Conv 32, MaxPool, Dense 64, one head."""
     epochs: int | None = None
-    """Passes over the training images; None takes 6 for up to 4,500 images, else 24."""
-    image_scoring: ImageScoring = "by-size"
+    """Passes over the training images; None takes 6 for up to 4,500 images, else 30."""
+    image_scoring: ImageScoring = "held-out"
     """Where fusion gets scores of images from that the CNN never saw. `held-out`: a fifth of the
     images is kept from the CNN, one training in all. `out-of-fold`: a CNN per fold scores the
-    fold that it never saw, and the shipped CNN learns from all. `by-size` holds out up to 4,500
-    images."""
+    fold that it never saw, and the shipped CNN learns from all; it takes `folds` times as long,
+    and pays for strategies that learn much from few rows."""
     folds: int = 2
     """Parts of `out-of-fold`. More are nearer to the shipped CNN, and take longer."""
     text_folds: int = 5
@@ -73,15 +73,10 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _need(legal, f"text_{name}_ngrams", "two lengths from 1 to 5, or 0 0")
         _need(blocks != ((0, 0), (0, 0)), "text_words_ngrams", "words or characters are needed")
 
-    def scoring_for(self, images: int) -> ImageScoring:
-        """`held-out` or `out-of-fold`, as set or by the number of images."""
-        if self.image_scoring != "by-size":
-            return self.image_scoring
-        return "held-out" if images <= SMALL_CORPUS_IMAGES else "out-of-fold"
-
-    def image_folds_for(self, images: int) -> int:
+    @property
+    def image_folds(self) -> int:
         """Into how many folds images go; of `held-out` the first one is kept from the CNN."""
-        return HELD_OUT_FOLDS if self.scoring_for(images) == "held-out" else self.folds
+        return HELD_OUT_FOLDS if self.image_scoring == "held-out" else self.folds
 
     def epochs_for(self, images: int) -> int:
         """Passes over the images, as set or by their number."""

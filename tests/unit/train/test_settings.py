@@ -48,14 +48,15 @@ def test_an_unknown_setting_is_refused() -> None:
         msgspec.convert({"epoch": 3}, TrainSettings)
 
 
-def test_small_corpora_hold_out_and_large_ones_fold() -> None:
+def test_a_fifth_is_held_out_or_each_fold_scored() -> None:
+    """Held out is the first of five folds; otherwise there are as many folds as set."""
+    assert TrainSettings(folds=3).image_folds == HELD_OUT_FOLDS
+    assert TrainSettings(folds=3, image_scoring="out-of-fold").image_folds == 3
+
+
+def test_many_images_take_more_epochs() -> None:
     """By the number of images, unless a setting says otherwise."""
-    settings, large = TrainSettings(), SMALL_CORPUS_IMAGES + 1
-    assert settings.scoring_for(SMALL_CORPUS_IMAGES) == "held-out"
-    assert settings.scoring_for(large) == "out-of-fold"
-    assert settings.image_folds_for(10) == HELD_OUT_FOLDS
-    assert settings.image_folds_for(large) == settings.folds
-    assert (settings.epochs_for(10), settings.epochs_for(large)) == (EPOCHS_SMALL, EPOCHS)
-    chosen = TrainSettings(image_scoring="out-of-fold", epochs=3, folds=4)
-    assert (chosen.scoring_for(10), chosen.image_folds_for(10)) == ("out-of-fold", 4)
-    assert chosen.epochs_for(10) == 3
+    settings = TrainSettings()
+    assert settings.epochs_for(SMALL_CORPUS_IMAGES) == EPOCHS_SMALL
+    assert settings.epochs_for(SMALL_CORPUS_IMAGES + 1) == EPOCHS
+    assert TrainSettings(epochs=3).epochs_for(10) == 3
