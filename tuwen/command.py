@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tuwen.failures import explain
+from tuwen.failures import FAILED, explain
 
 COMMANDS: Final = {
     "demo": "Show the whole system at work here, and reconcile it.",
@@ -26,6 +26,9 @@ COMMANDS: Final = {
     "settings": "Print each setting, its value and how to choose it.",
 }
 """Names and what each is for, as `tuwen --help` lists them; the modules say the same."""
+
+INTERRUPTED: Final = 130
+"""What Typer makes of Ctrl-C; ours are 0, 1 and 2."""
 
 
 class LazyGroup(TyperGroup):
@@ -75,6 +78,9 @@ def run(arguments: Sequence[str]) -> int:
         failure = explain(fault)
         print(f"tuwen: {failure.text}", file=sys.stderr)  # noqa: T201 - needs no terminal
         return failure.code
+    if outcome == INTERRUPTED:
+        print("tuwen: stopped", file=sys.stderr)  # noqa: T201 - as above
+        return FAILED
     return outcome if isinstance(outcome, int) else 0
 
 

@@ -69,8 +69,6 @@ def explain(fault: BaseException) -> Failure:
         return Failure(str(fault), REFUSED)
     if names & WORK_ERRORS:
         return Failure(str(fault), FAILED)
-    if isinstance(fault, KeyboardInterrupt):
-        return Failure("stopped", FAILED)
     if isinstance(fault, ModuleNotFoundError):
         return _missing_package(fault)
     if "KafkaError" in names:

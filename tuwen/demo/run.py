@@ -4,7 +4,7 @@ import io
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, TypeVar
@@ -22,8 +22,9 @@ from tuwen.demo.layout import GROUP, DemoSettings, Layout
 from tuwen.demo.outcome import judge, read_back
 from tuwen.demo.posts import Plan, plan, read_rows
 from tuwen.demo.running import Running, exclusively, stop
-from tuwen.demo.show import Show
+from tuwen.demo.show import Events, Show
 from tuwen.demo.stages import Stages
+from tuwen.demo.workers import Workers
 from tuwen.failures import FAILED
 from tuwen.kafka_client import admin
 from tuwen.live.feed import Feed, Watched
@@ -102,24 +103,8 @@ class _Demo:
         posts = self._plan()
         with admin(servers) as client:
             topics.create(client, TOPICS, PARTITIONS, 1)
-        started = workers.start(self._running, self._layout, self._settings, servers)
-        self._ending.callback(self._stop_workers, started)
-        workers.await_ready(started, PARTITIONS, self._layout.worker_log)
-        texts = {post.id: post.text for post in posts.all if post.text}
-        watched = Watched(
-            servers,
-            TOPICS.posts_topic,
-            TOPICS.verdicts_topic,
-            TOPICS.dead_letters_topic,
-            GROUP,
-        )
-        with Feed(watched, "beginning", texts) as feed:
-            feed.wait_ready(10)
-            show = Show(posts, self._settings, started, feed, servers, self._layout)
-            self._ending.callback(show.stop)
-            events = show.run(self._stages.console)
-            latencies = feed.latencies_ms()
-            self._frame = show.picture
+        started = self._start_workers(servers)
+        events, latencies = self._watch(posts, started, servers)
         self._layout.metrics.write_text(started.metrics(), encoding="utf-8")
         found = read_back(servers, TOPICS.verdicts_topic, TOPICS.dead_letters_topic)
         return summary.Run(
@@ -134,6 +119,29 @@ class _Demo:
             servers=servers,
             metrics_url=started.url,
         )
+
+    def _start_workers(self, servers: str) -> Workers:
+        started = workers.start(self._running, self._layout, self._settings, servers)
+        self._ending.callback(self._running.end, started.parent)
+        workers.await_ready(started, PARTITIONS, self._layout.worker_log)
+        return started
+
+    def _watch(self, posts: Plan, started: Workers, servers: str) -> tuple[Events, Sequence[int]]:
+        watched = Watched(
+            servers,
+            TOPICS.posts_topic,
+            TOPICS.verdicts_topic,
+            TOPICS.dead_letters_topic,
+            GROUP,
+        )
+        texts = {post.id: post.text for post in posts.all if post.text}
+        with Feed(watched, "beginning", texts) as feed:
+            feed.wait_ready(10)
+            show = Show(posts, self._settings, started, feed, servers, self._layout)
+            self._ending.callback(show.stop)
+            events = show.run(self._stages.console)
+            self._frame = show.picture
+            return events, feed.latencies_ms()
 
     def _plan(self) -> Plan:
         rows = read_rows(self._layout.corpus / "test.jsonl")
@@ -150,9 +158,6 @@ class _Demo:
         summary.show_in_brief(text, done)
         said = Text.from_ansi(text.export_text(styles=True))
         picture.draw(path, "tuwen demo", [self._frame, Text(), said])
-
-    def _stop_workers(self, started: workers.Workers) -> None:
-        self._running.end(started.parent)
 
     def _manifest(self) -> Manifest:
         content = (self._layout.bundle / MANIFEST_FILE).read_bytes()

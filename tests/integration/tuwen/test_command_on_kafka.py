@@ -1,6 +1,9 @@
 """The commands against a real Kafka, with a worker between them."""
 
 import json
+import os
+import pty
+import signal
 import subprocess
 import sys
 import time
@@ -121,6 +124,29 @@ def test_watch_ends_when_nothing_comes(place: Place, capsys: pytest.CaptureFixtu
     """From now on there is nothing."""
     assert run(["watch", "--idle-s", "0.5", *place.flags]) == 0
     assert lines_of(capsys) == []
+
+
+def test_watch_draws_itself_on_a_terminal_until_ctrl_c(place: Place) -> None:
+    """Figures that are redrawn; to stop watching is no failure."""
+    ours, theirs = pty.openpty()
+    typed = [sys.executable, "-P", "-m", "tuwen", "watch", "--from-beginning", *place.flags]
+    watched = subprocess.Popen(
+        [*typed, *place.of("--posts-topic", place.topics.posts)],
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"},
+    )
+    os.close(theirs)
+    shown = ""
+    try:
+        while "image-not-found" not in shown or "很好" not in shown:
+            shown += os.read(ours, 65_536).decode("utf-8", "replace")
+        watched.send_signal(signal.SIGINT)
+        assert watched.wait(10) == 0
+    finally:
+        watched.kill()
+        watched.wait()
+        os.close(ours)
 
 
 def letters(place: Place, capsys: pytest.CaptureFixture[str], *flags: str) -> list[dict[str, str]]:

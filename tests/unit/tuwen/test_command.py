@@ -110,3 +110,17 @@ def test_an_impossible_setting_is_refused_by_its_name(capsys: pytest.CaptureFixt
     """Before anything is begun."""
     assert run(["worker", "--session-timeout-ms", "7"]) == 2
     assert "--session-timeout-ms" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_a_word_and_exit_code_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was begun was not done."""
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuwen.commands.bundle.load", interrupted)
+
+    assert run(["bundle", "check", "somewhere"]) == 1
+    assert capsys.readouterr().err == "tuwen: stopped\n"
