@@ -74,11 +74,20 @@ def test_one_changed_byte_is_refused(folder: Path, name: str) -> None:
     assert f"{name}: the sha256 is not the manifest's" in refusal(folder)
 
 
-def test_another_length_is_refused_unread(folder: Path) -> None:
-    """A file that has grown is not read to be hashed."""
+def test_another_length_is_refused_unread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that has grown without end would not fit into memory."""
     with (folder / "text.onnx").open("ab") as file:
         file.write(b"x")
+    read: list[str] = []
+    read_bytes = Path.read_bytes
+
+    def watched(self: Path) -> bytes:
+        read.append(self.name)
+        return read_bytes(self)
+
+    monkeypatch.setattr(Path, "read_bytes", watched)
     assert "bytes, and the manifest says" in refusal(folder)
+    assert "text.onnx" not in read
 
 
 def test_a_manifest_that_is_no_json_is_refused(folder: Path) -> None:
