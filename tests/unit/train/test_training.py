@@ -18,9 +18,10 @@ from tests.unit.train.corpora import good_corpus
 from train import augmentation, training
 from train.cnn import Heads, build, with_scores
 from train.errors import CorpusError
+from train.image_model import ImageRows, fit_image
 from train.prepared import IMAGE
 from train.quiet_keras import load
-from train.settings import TrainSettings
+from train.settings import Cnn, TrainSettings
 from train.training import TrainingSummary, train
 from tuwen.demo_corpus import generate
 
@@ -251,6 +252,25 @@ def test_the_briefs_cnn_is_as_the_brief_draws_it(labels: int, width: int) -> Non
     assert model.layers[2].kernel.shape == (3, 3, 3, 32)
     assert model.layers[5].units == 64
     assert with_scores(model).output["image.scores"].shape == (None, width)
+
+
+@pytest.mark.parametrize("cnn", ["brief", "compact"])
+def test_two_labels_without_targets_can_be_learned(cnn: Cnn) -> None:
+    """Bright and dark pictures: one sigmoid, or two logits, tell them apart on unseen rows."""
+    chance = np.random.default_rng(2)
+    labels = np.arange(80) % 2
+    pixels = chance.integers(0, 60, (80, 64, 64, 3)) + 190 * labels[:, None, None, None]
+    ids = tuple(str(number) for number in range(80))
+    none = np.full(80, -1)
+    rows = ImageRows(
+        ids, pixels.astype(np.uint8), labels, none, Heads(2, None), np.arange(80) // 2 % 5
+    )
+    fitted = fit_image(rows, TrainSettings(cnn=cnn, epochs=6, batch_images=8), silent)
+    scores = fitted.scores.scores
+    speaks = scores[:, 0] if cnn == "brief" else scores[:, 1] - scores[:, 0]
+    assert scores.shape == (16, 1 if cnn == "brief" else 2)
+    assert ((speaks > 0) == labels[[int(row) for row in fitted.scores.ids]]).mean() > 0.9
+    assert fitted.collapsed_runs == 0
 
 
 def test_the_compact_cnn_is_small_and_has_two_heads() -> None:
