@@ -12,7 +12,7 @@ ImageScoring = Literal["held-out", "out-of-fold"]
 
 SMALL_CORPUS_IMAGES: Final = 4500
 EPOCHS_SMALL: Final = 6
-EPOCHS: Final = 30
+EPOCHS: Final = 24
 HELD_OUT_FOLDS: Final = 5
 
 
@@ -27,7 +27,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cnn: Cnn = "compact"
     """`compact` is better and smaller; `brief` is Conv 32, MaxPool, Dense 64, one head."""
     epochs: int | None = None
-    """Passes over the training images; None takes 6 for up to 4,500 images, else 30."""
+    """Passes over the training images; None takes 6 for up to 4,500 images, else 24."""
     image_scoring: ImageScoring = "held-out"
     """Where fusion gets scores of images from that the CNN never saw. `held-out`: a fifth of the
     images is kept from the CNN, one training in all. `out-of-fold`: a CNN per fold scores the
