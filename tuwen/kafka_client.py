@@ -54,6 +54,15 @@ def producer(servers: str) -> Iterator[Any]:
         client.close(timeout=1)
 
 
+def begin_transactions(servers: str) -> None:
+    """Let a new broker make its transaction log now, and not while the first post waits."""
+    client = _connect(KafkaProducer, servers, transactional_id="tuwen-first")
+    try:
+        client.init_transactions()
+    finally:
+        client.close(timeout=1)
+
+
 @contextmanager
 def reader(servers: str, topics: Sequence[str], start: Start) -> Iterator[Any]:
     """Connect for reading all partitions of these topics, read_committed, without a group.

@@ -26,7 +26,7 @@ from tuwen.demo.show import Events, Show
 from tuwen.demo.stages import Stages
 from tuwen.demo.workers import Workers
 from tuwen.failures import FAILED
-from tuwen.kafka_client import admin
+from tuwen.kafka_client import admin, begin_transactions
 from tuwen.live.feed import Feed, Watched
 from worker.settings import WorkerSettings
 
@@ -103,6 +103,7 @@ class _Demo:
         posts = self._plan()
         with admin(servers) as client:
             topics.create(client, TOPICS, PARTITIONS, 1)
+        begin_transactions(servers)
         started = self._start_workers(servers)
         events, latencies = self._watch(posts, started, servers)
         self._layout.metrics.write_text(started.metrics(), encoding="utf-8")

@@ -71,10 +71,11 @@ class Show:
         self._stop = threading.Event()
         self._sender = threading.Thread(target=self._send_guarded, name="sender", daemon=True)
         self._pids: Sequence[int] = ()
+        self._news: list[str] = []
         self.events = Events()
         self.picture: RenderableType = Text()
-        """The frame of the burst's largest lag."""
-        self._pictured_lag = 0
+        """The frame of the burst's lag, half drained."""
+        self._lag_max = 0
 
     def run(self, console: Console) -> Events:
         """Send, kill, watch; return when every post is answered, or nothing more comes.
@@ -89,7 +90,7 @@ class Show:
             with Live(console=console, auto_refresh=False, transient=False) as live:
                 self._watch(lambda frame: live.update(frame, refresh=True), 1 / FRAMES_PER_S)
         else:
-            self._watch(_Calm(console, self._line), 0.1)
+            self._watch(_Calm(console, self._line, self._news), 0.1)
         return self.events
 
     def stop(self) -> None:
@@ -133,13 +134,16 @@ class Show:
             events.calm_latencies = self._feed.latencies_ms()
             events.killed_pid = kill_one(self._workers) or 0
             events.killed_s = now
+            self._news.append(f"worker {events.killed_pid} killed with -9")
         if events.killed_s and not events.restarted_s:
             new = set(self._workers.processes()) - set(self._pids)
             if new:
                 events.restarted_s = now
-        # The fullest frame is the one to keep: the burst's lag, after the kill.
-        if events.burst_began_s and (snapshot.lag or 0) > self._pictured_lag:
-            self._pictured_lag = snapshot.lag or 0
+                self._news.append(f"worker {min(new)} started in its place")
+        # The frame to keep shows all at once: the kill, and the burst's lag half drained.
+        lag = snapshot.lag or 0
+        self._lag_max = max(self._lag_max, lag)
+        if events.burst_began_s and 2 * lag > self._lag_max:
             self.picture = self.frame(snapshot)
 
     # The sender's thread.
@@ -193,24 +197,26 @@ class Show:
     def _line(self) -> str:
         snapshot = self._feed.snapshot()
         latency = snapshot.latency
-        waits = f"p50 {latency.p50_ms} ms, p99 {latency.p99_ms} ms" if latency else "no verdict yet"
-        killed = f", worker {self.events.killed_pid} killed" if self.events.killed_s else ""
+        waits = f"  p50 {latency.p50_ms:,} p99 {latency.p99_ms:,} ms" if latency else ""
         return (
-            f"  {self._sent:,} sent ({self._phase}), {snapshot.verdicts:,} verdicts, "
-            f"{snapshot.per_second:,.0f}/s, {sum(snapshot.rejected.values())} dead letters, "
-            f"lag {snapshot.lag or 0:,}, {waits}{killed}"
+            f"  {self._phase.partition(',')[0].partition(':')[0]:<8} {self._sent:>6,} sent "
+            f"{snapshot.verdicts:>6,} verdicts {snapshot.per_second:>5,.0f}/s "
+            f"lag {snapshot.lag or 0:>5,}{waits}"
         )
 
 
 class _Calm:
     """Where no terminal is: a line every few seconds instead of frames."""
 
-    def __init__(self, console: Console, line: Callable[[], str]) -> None:
+    def __init__(self, console: Console, line: Callable[[], str], news: list[str]) -> None:
         self._console = console
         self._line = line
+        self._news = news
         self._told = time.monotonic()
 
     def __call__(self, _frame: RenderableType) -> None:
+        while self._news:
+            self._console.print(f"  {self._news.pop(0)}", markup=False)
         if time.monotonic() - self._told >= LINE_EVERY_S:
             self._told = time.monotonic()
             self._console.print(self._line(), markup=False)
