@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from crc32c import crc32c
 from kafka.codec import lz4_encode
-from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
+from worker.kafka.decompression import Undecompressable, decompress
 from worker.messages import Headers, Outgoing, Partition, Record
 
 HEADER: Final = struct.Struct(">qiibIhiqqqhii")
@@ -126,22 +126,18 @@ def read(batch: Any, partition: Partition) -> tuple[list[Record], str | None]:
     Never raises for bad bytes: the good records before the bad one are not lost with it.
     """
     records: list[Record] = []
+    first, last = batch.first_timestamp, batch.max_timestamp
+    appended = bool(batch.timestamp_type)
+    timestamp_of: Callable[[int], int] = (lambda _: last) if appended else first.__add__
     try:
-        batch._maybe_uncompress()  # noqa: SLF001 -- the client has no public way to the bytes.
-        buffer = bytes(batch._buffer)  # noqa: SLF001 -- as above.
-        at = batch._pos  # noqa: SLF001 -- as above.
-        first, last = batch.first_timestamp, batch.max_timestamp
-        appended = bool(batch.timestamp_type)
-        timestamp_of: Callable[[int], int] = (lambda _: last) if appended else first.__add__
+        packed = bytes(batch._buffer[HEADER.size :])  # noqa: SLF001 -- it has no public way to it.
+        buffer = decompress(batch.compression_type, packed)
+        at = 0
         for _ in range(batch.records_count):
             record, at = _record_at(buffer, at, partition, batch.base_offset, timestamp_of)
             records.append(record)
-    except UnsupportedCodecError as error:
-        return records, f"its compression is not supported here ({error})"
-    except (Malformed, IndexError, ValueError, CorruptRecordError, EOFError, OSError) as error:
-        return records, str(error) or type(error).__name__
-    except RuntimeError as error:  # lz4's word for a broken frame.
-        return records, f"it does not decompress ({error})"
+    except (Malformed, Undecompressable, IndexError) as error:
+        return records, str(error)
     return records, None
 
 
