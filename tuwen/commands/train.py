@@ -7,7 +7,7 @@ from typing import Annotated, cast, get_args
 import msgspec
 import typer
 
-from train.settings import Cnn, Strategy, TrainSettings
+from train.settings import Cnn, ImageScoring, Strategy, TrainSettings
 from tuwen.application import application
 from tuwen.failures import Refused
 from tuwen.screen import drawn, err, out
@@ -33,9 +33,11 @@ def train(
         int | None,
         typer.Option(min=1, help="Passes over the images. [default: by the corpus's size]"),
     ] = None,
-    folds: Annotated[
-        int, typer.Option(min=2, help="Parts scored by models of the others; more take longer.")
-    ] = DEFAULTS.folds,
+    image_scoring: Annotated[
+        ImageScoring,
+        typer.Option(help="held-out: one CNN; out-of-fold: one more for each fold, on all images."),
+    ] = DEFAULTS.image_scoring,
+    folds: Annotated[int, typer.Option(min=2, help="Of out-of-fold.")] = DEFAULTS.folds,
     characters: Annotated[
         tuple[int, int], typer.Option(help="Lengths of character n-grams; 0 0 leaves them out.")
     ] = DEFAULTS.text_characters_ngrams,
@@ -46,20 +48,22 @@ def train(
 
     Needs the extra: pip install 'tuwen[train]'.
     """
-    from train.training import train as train_models
-
     settings = TrainSettings(
         strategies=_strategies(strategy),
         cnn=cnn,
         epochs=epochs,
+        image_scoring=image_scoring,
         folds=folds,
         text_characters_ngrams=characters,
         seed=seed,
     )
+    from train.training import train as train_models
+
     with drawn(err()) as progress:
         summary = train_models(corpus, models, settings, progress)
     if as_json:
-        typer.echo(msgspec.json.encode(summary, enc_hook=str))
+        facts = msgspec.to_builtins(summary) | {"accuracy": summary.accuracy}
+        typer.echo(msgspec.json.encode(facts))
         return
     for used, accuracy in summary.accuracy.items():
         out().print(f"{used:<8} accuracy {accuracy:.3f} on the test half", markup=False)

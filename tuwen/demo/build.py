@@ -37,7 +37,7 @@ def timed(stage: str, work: Callable[[], Sequence[str]]) -> None:
 def build(folder: Path, seed: int, train_posts: int, test_posts: int) -> None:
     """Make `corpus`, `models` and `bundle` in the folder."""
     timed("corpus", lambda: _corpus(folder, seed, train_posts, test_posts))
-    timed("training", lambda: _train(folder, seed))
+    timed("training", lambda: _train(folder))
     timed("export", lambda: _export(folder))
 
 
@@ -48,11 +48,11 @@ def _corpus(folder: Path, seed: int, train_posts: int, test_posts: int) -> Seque
     return [f"{train_posts:,} posts to train on, {test_posts:,} to test on"]
 
 
-def _train(folder: Path, seed: int) -> Sequence[str]:
+def _train(folder: Path) -> Sequence[str]:
     from train.settings import TrainSettings
     from train.training import train
 
-    summary = train(folder / "corpus", folder / "models", TrainSettings(seed=seed), progress)
+    summary = train(folder / "corpus", folder / "models", TrainSettings(), progress)
     parts = ", ".join(f"{name} {value:.3f}" for name, value in summary.accuracy.items())
     return [f"accuracy on the test half: {parts}"]
 
