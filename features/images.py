@@ -110,11 +110,8 @@ def _opened(image: bytes, header: Header, spec: ImageInput) -> Image.Image:
 
 
 def _scaled_jpeg(image: bytes, spec: ImageInput) -> Image.Image:
-    """Four bytes a pixel, for that is how Pillow holds RGB: it takes them without a copy."""
     side = -(-max(spec.height, spec.width) * 7 // 8)
-    pixels = simplejpeg.decode_jpeg(image, "RGBX", min_height=side, min_width=side)
-    height, width = pixels.shape[:2]
-    return Image.frombuffer("RGBX", (width, height), pixels, "raw", "RGBX", 0, 1)
+    return Image.fromarray(simplejpeg.decode_jpeg(image, "RGB", min_height=side, min_width=side))
 
 
 def _jpeg_orientation(image: bytes, spec: ImageInput) -> int:
@@ -144,11 +141,11 @@ def _fitted(picture: Image.Image, spec: ImageInput) -> Pixels:
     size = (spec.width, spec.height)
     method = _FILTERS[spec.resize_filter]
     if spec.fit == "crop":
-        picture = ImageOps.fit(picture.convert("RGB"), size, method)
+        picture = ImageOps.fit(picture, size, method)
     elif spec.fit == "letterbox":
-        picture = ImageOps.pad(picture.convert("RGB"), size, method, color=spec.alpha_ground)
+        picture = ImageOps.pad(picture, size, method, color=spec.alpha_ground)
     elif picture.size != size:
         picture = picture.resize(size, method)
     if spec.channels == 1:
-        return np.asarray(picture.convert("RGB").convert("L"))[:, :, None]
-    return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture.convert("L"))[:, :, None]
+    return np.asarray(picture)
