@@ -45,9 +45,9 @@ def _options(threads: int) -> ort.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
-    # Batches differ in size, so that patterns and arenas would only grow.
+    # Batches differ in size: a memory pattern for each would only grow. The arena does not, for
+    # the classifier bounds each batch; without it every picture costs 20 page faults, 70 µs.
     options.enable_mem_pattern = False
-    options.enable_cpu_mem_arena = False
     return options
 
 
