@@ -108,7 +108,7 @@ class Committer:
                 transaction.abort(self._timeout_s)
                 return 0
             published = [self._send(transaction, outcome) for outcome in ready.outcomes]  # 2
-            transaction.settle(self._settle_s)  # 3
+            self._settle(transaction, len(published))  # 3
             membership = self._ledger.vouch(ready, self._settle_s)  # 4
             transaction.offsets(ready.positions, membership, self._timeout_s)  # 5
         except BaseException:
@@ -133,6 +133,12 @@ class Committer:
             if refused is None:
                 return smaller
         raise AssertionError(f"a dead letter of headers alone was refused: {refused}")
+
+    def _settle(self, transaction: Transaction, count: int) -> None:
+        """Have everything written: offsets are committed only against receipts, one for each."""
+        receipts = transaction.settle(self._settle_s)
+        if len(receipts) != count:
+            raise TransactionAborted(f"{len(receipts)} receipts for {count} records")
 
     def _resolve_doubt(self) -> None:
         """Forget what a commit in doubt did commit. The transaction before is fenced by now."""

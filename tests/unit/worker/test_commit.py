@@ -43,6 +43,7 @@ class ScriptedBroker:
     log: list[Outgoing] = field(default_factory=list)
     position: int = 0
     aborted: int = 0
+    receipts_withheld: int = 0
     steps: list[str] = field(default_factory=list)
 
     def meet(self, *steps: str) -> str | None:
@@ -81,7 +82,7 @@ class ScriptedTransaction:
 
     def settle(self, timeout_s: float) -> Sequence[Receipt]:
         self.broker.meet("settle")
-        return [Receipt(POSTS, 0) for _ in self.sent]
+        return [Receipt(POSTS, 0) for _ in self.sent[self.broker.receipts_withheld :]]
 
     def offsets(
         self, positions: Mapping[Partition, Position], membership: Membership, timeout_s: float
@@ -163,6 +164,18 @@ def test_a_commit_in_doubt_is_not_repeated_before_the_broker_was_asked() -> None
     assert committer.commit() is True
     assert broker.steps[-2:] == ["begin", "committed"]
     assert len(broker.log) == 2
+
+
+def test_offsets_are_committed_only_against_receipts() -> None:
+    """A record without a receipt aborts, and all are sent again."""
+    wanted = outcomes(2)
+    broker = ScriptedBroker([], receipts_withheld=1)
+    committer = a_committer(broker, a_ledger(wanted))
+    assert committer.commit() is False
+    assert (broker.log, broker.aborted) == ([], 1)
+    broker.receipts_withheld = 0
+    assert committer.commit() is True
+    assert broker.log == [outcome.outgoing for outcome in wanted]
 
 
 def test_a_revocation_between_flush_and_offsets_aborts() -> None:
