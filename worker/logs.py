@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+import warnings
 from typing import Final, Literal, TextIO
 
 import structlog
@@ -35,6 +36,8 @@ def configure(
         logger_factory=structlog.WriteLoggerFactory(stream),
     )
     logging.captureWarnings(True)
+    # What Pillow thinks of a stranger's image is in the verdict or the dead letter.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     root = logging.getLogger()
     root.handlers = [Bridge()]
     root.setLevel(max(level, _OTHERS_LEVEL_MIN))

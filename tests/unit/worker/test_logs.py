@@ -97,3 +97,15 @@ def test_a_stream_that_is_no_terminal_gets_json() -> None:
     logs.configure("auto", "info", 0, stream)
     structlog.get_logger().info("a")
     assert lines(stream)[0]["event"] == "a"
+
+
+def test_what_pillow_thinks_of_an_image_is_not_logged() -> None:
+    """Its warnings name files of the installation, and the post has its answer anyway."""
+    stream = io.StringIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        logs.configure("json", "info", 0, stream)
+        for module in ("PIL.PngImagePlugin", "worker.somewhere"):
+            warnings.warn_explicit("odd", UserWarning, "some.py", 1, module)
+    (event,) = lines(stream)
+    assert "some.py" in str(event["event"])
