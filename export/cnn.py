@@ -66,18 +66,21 @@ def _named(model: onnx.ModelProto, outputs: Sequence[str]) -> bytes:
 
 
 def _renamed(graph: onnx.GraphProto) -> None:
-    """Number the inner tensors; tf2onnx goes on counting from one model to the next."""
+    """Number the inner tensors by their use: tf2onnx's names and order differ between runs."""
     kept = {value.name for value in (*graph.input, *graph.output)}
     names = {name: name for name in kept} | {"": ""}
-    for weight in graph.initializer:
-        weight.name = names.setdefault(weight.name, f"weight_{len(names)}")
     for node in graph.node:
         node.name = ""
-        inputs = [names.setdefault(name, f"value_{len(names)}") for name in node.input]
-        outputs = [names.setdefault(name, f"value_{len(names)}") for name in node.output]
+        inputs = [names.setdefault(name, f"value_{len(names):04d}") for name in node.input]
+        outputs = [names.setdefault(name, f"value_{len(names):04d}") for name in node.output]
         node.ClearField("input")
         node.ClearField("output")
         node.input.extend(inputs)
         node.output.extend(outputs)
+    for weight in graph.initializer:
+        weight.name = names[weight.name]
+    weights = sorted(graph.initializer, key=lambda weight: weight.name)
+    graph.ClearField("initializer")
+    graph.initializer.extend(weights)
     graph.name, graph.doc_string = "image", ""
     graph.ClearField("value_info")

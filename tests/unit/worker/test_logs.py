@@ -50,12 +50,12 @@ def test_others_logs_come_the_same_way_and_quietly() -> None:
     """Warnings of libraries are lines like ours; their chatter is not written at any level."""
     stream = io.StringIO()
     logs.configure("json", "debug", 0, stream)
-    logging.getLogger("kafka.conn").info("payload %s", "secret")
-    logging.getLogger("kafka.conn").warning("closed %s", 1)
+    logging.getLogger("client.conn").info("payload %s", "secret")
+    logging.getLogger("client.conn").warning("closed %s", 1)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("old", stacklevel=1)
-    assert [event["logger"] for event in lines(stream)] == ["kafka.conn", "py.warnings"]
+    assert [event["logger"] for event in lines(stream)] == ["client.conn", "py.warnings"]
 
 
 def test_what_a_library_repeats_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,10 +63,10 @@ def test_what_a_library_repeats_is_written_once(monkeypatch: pytest.MonkeyPatch)
     stream = io.StringIO()
     logs.configure("json", "info", 0, stream)
     for attempt in range(20):
-        logging.getLogger("kafka.conn").error("refused, attempt %d", attempt)
-    logging.getLogger("kafka.conn").error("another")
+        logging.getLogger("client.conn").error("refused, attempt %d", attempt)
+    logging.getLogger("client.conn").error("another")
     monkeypatch.setattr(logs, "REPEAT_AFTER_S", 0.0)
-    logging.getLogger("kafka.conn").error("refused, attempt %d", 21)
+    logging.getLogger("client.conn").error("refused, attempt %d", 21)
     assert [event["event"] for event in lines(stream)] == [
         "refused, attempt 0",
         "another",
