@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 from benchmarks.provenance import commit, machine
 from benchmarks.through_kafka import Answers, through_kafka
 from export.bundle import export
 from schemas.manifest import Manifest
 from schemas.progress import silent
-from train.settings import Strategy, TrainSettings
+from train.fusion.registry import names
+from train.settings import TrainSettings
 from train.training import TrainingSummary, train
 from tuwen.demo_corpus import generate
 
@@ -44,11 +45,11 @@ class Figures:
     answers: Answers | None
 
 
-def measure(corpus: Path, strategies: tuple[Strategy, ...], folder: Path, kafka: bool) -> Figures:  # noqa: FBT001 - a figure more or less.
+def measure(corpus: Path, strategies: tuple[str, ...], folder: Path, kafka: bool) -> Figures:  # noqa: FBT001 - a figure more or less.
     """Train all strategies at once; the first goes through Kafka."""
     summary = train(corpus, folder / "models", TrainSettings(strategies=strategies), _told)
     manifests: dict[str, Manifest] = {
-        str(name): export(folder / "models", folder / name, silent, strategy_name=name)
+        name: export(folder / "models", folder / name, silent, strategy_name=name)
         for name in strategies
     }
     answers = through_kafka(folder / strategies[0], corpus) if kafka else None
@@ -121,10 +122,10 @@ def main() -> int:
     """Print the table; exit 1 when a figure is not what it should be."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("corpus", type=Path, nargs="?")
-    parser.add_argument("--strategy", action="append", choices=get_args(Strategy))
+    parser.add_argument("--strategy", action="append", choices=names())
     parser.add_argument("--without-kafka", action="store_true")
     told = parser.parse_args()
-    strategies = tuple(told.strategy or get_args(Strategy))
+    strategies = tuple(told.strategy or names())
     with tempfile.TemporaryDirectory() as folder:
         corpus = told.corpus or real_or_demo(Path(folder))
         figures = measure(corpus.resolve(), strategies, Path(folder), not told.without_kafka)

@@ -117,7 +117,7 @@ def _graphs(folder: Path, block: TextBlock, terms: int) -> dict[str, GraphSpec]:
     votes: dict[str, Any] = {"votes": np.ones(2), "A": np.stack([np.eye(k)] * 4)}
     votes |= {"b": np.zeros((4, k)), "text.A": np.eye(k), "text.b": np.zeros(k)}
     votes |= {"image.A": np.eye(k), "image.b": np.zeros(k)}
-    parts = Parts(("text", "image"), k, {"text.scores": k, "image.scores": k})
+    parts = Parts(("text", "image"), k, {"text.scores": (k,), "image.scores": (k,)}, folder)
     models = {
         "text": text_graph(_models(block), weights, ["text.scores"]),
         "image": _image_graph(folder),

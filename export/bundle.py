@@ -174,7 +174,8 @@ def _graphs(
         outputs = [tensor for tensor in wanted if tensor.startswith(f"{modality}.")]
         graphs[modality] = _graph(partial, modality, _converted(folder, modality, outputs))
     progress("convert", total - 1, total, "fusion")
-    parts = Parts(models.modalities, len(models.labels), _widths(graphs))
+    own = folder.path / "fusion" / name
+    parts = Parts(models.modalities, len(models.labels), _sides(graphs), own)
     weights = folder.weights(f"fusion/{name}/weights.npz")
     graphs["fusion"] = _graph(partial, "fusion", fusion_graph(chosen, parts, settings, weights))
     progress("convert", total, total)
@@ -193,9 +194,9 @@ def _converted(folder: ModelsFolder, modality: str, outputs: list[str]) -> bytes
     return image_graph(folder.path / "image" / "model.keras", folder.models.image, outputs)
 
 
-def _widths(graphs: Mapping[str, GraphSpec]) -> dict[str, int]:
+def _sides(graphs: Mapping[str, GraphSpec]) -> dict[str, tuple[int, ...]]:
     return {
-        name: int(spec.shape[1])
+        name: tuple(int(side) for side in spec.shape[1:])
         for graph in graphs.values()
         for name, spec in graph.outputs.items()
     }

@@ -59,8 +59,10 @@ def check(
     reference = Reference.of(folder)
     cut_apart = list(_tokens(bundle, reference))
     found = _found(Classifier(bundle), reference, corpus, progress)
-    stages = list(_stages(bundle, reference, found, tolerance))
-    labels, undecidable = _labels(stages[-1], reference)
+    strategy = bundle.manifest.strategy
+    published = _published(strategy, reference, found, tolerance)
+    stages = [*_stages(bundle, reference, found), *published]
+    labels, undecidable = _labels(published[0], reference, reference.gaps(strategy))
     failures = [*cut_apart, *(f for stage in stages for f in _failures(stage, reference)), *labels]
     if failures:
         raise ParityError(failures)
@@ -119,9 +121,9 @@ def _found(
 
 
 def _stages(
-    bundle: Bundle, reference: Reference, found: dict[str, NDArray[Any]], tolerance: float
+    bundle: Bundle, reference: Reference, found: dict[str, NDArray[Any]]
 ) -> Iterator[Stage]:
-    """The modalities' raw outputs, and last the published scores."""
+    """The modalities' raw outputs."""
     if not np.array_equal(found["present"], reference.present):
         row = reference.rows[int(np.flatnonzero((found["present"] != reference.present).any(1))[0])]
         raise ExportError(
@@ -130,15 +132,33 @@ def _stages(
         )
     for column, modality in enumerate(bundle.manifest.modalities):
         for name in bundle.manifest.graphs[modality].outputs:
-            if name not in reference.scores:
-                raise ExportError(f"reference/scores.npz lacks {name!r}; train again")
-            wanted = reference.scores[name]
-            held = found[name].astype(np.float64)
+            wanted = _flat(reference.output(bundle.manifest.strategy, name))
+            held = _flat(found[name].astype(np.float64))
             held[~reference.present[:, column]] = np.nan
             tolerance_here = RAW_TOLERANCES[modality] * max(1.0, _largest(wanted))
             yield Stage(name, wanted, held, tolerance_here)
-    published = reference.scores[f"{bundle.manifest.strategy}.scores"]
-    yield Stage("scores", published, found["scores"].astype(np.float64), tolerance)
+
+
+def _published(
+    strategy: str, reference: Reference, found: dict[str, NDArray[Any]], tolerance: float
+) -> list[Stage]:
+    """The scores, and the weights where there are any.
+
+    A row that hung on a comparison too near to call may be either of two things, and is neither.
+    """
+    near = reference.gaps(strategy) <= 2 * tolerance
+    stages = []
+    for name in ("scores", "weights"):
+        if name in found:
+            wanted = reference.output(strategy, f"{strategy}.{name}").copy()
+            held = found[name].astype(np.float64)
+            wanted[near], held[near] = np.nan, np.nan
+            stages.append(Stage(name, wanted, held, tolerance))
+    return stages
+
+
+def _flat(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values.reshape(len(values), -1)
 
 
 def _largest(values: NDArray[np.float64]) -> float:
@@ -165,10 +185,13 @@ def _numbers(values: NDArray[np.float64]) -> str:
     return shown + (f" … ({len(values)} in all)" if len(values) > 8 else "")
 
 
-def _labels(stage: Stage, reference: Reference) -> tuple[list[Difference], int]:
+def _labels(
+    stage: Stage, reference: Reference, gaps: NDArray[np.float64]
+) -> tuple[list[Difference], int]:
     """Labels that differ though they can be told apart, and the rows where they cannot."""
     ordered = np.sort(stage.reference, axis=1)
-    decidable = ordered[:, -1] - ordered[:, -2] > 2 * stage.tolerance
+    gaps = np.minimum(gaps, ordered[:, -1] - ordered[:, -2])
+    decidable = gaps > 2 * stage.tolerance
     said = stage.reference.argmax(axis=1)
     found = stage.found.argmax(axis=1)
     wrong: list[int] = np.flatnonzero(decidable & (said != found)).tolist()

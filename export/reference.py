@@ -42,6 +42,20 @@ class Reference:
         scores = {name: array for name, array in arrays.items() if name != "present"}
         return cls(rows, tokens, scores, arrays["present"], folder.path / "reference" / "images")
 
+    def output(self, strategy: str, name: str) -> NDArray[np.float64]:
+        """A tensor's values, the strategy's own where it has a model to itself.
+
+        Raises ExportError.
+        """
+        found = self.scores.get(f"{strategy}/{name}", self.scores.get(name))
+        if found is None:
+            raise ExportError(f"reference/scores.npz lacks {name!r}; train again")
+        return found
+
+    def gaps(self, strategy: str) -> NDArray[np.float64]:
+        """By row the least difference that a choice of the strategy hung on; infinite for none."""
+        return self.scores.get(f"{strategy}.gaps", np.full(len(self.rows), np.inf))
+
 
 def images_of(
     rows: Sequence[ReferenceRow], image: ImageInput | None, corpus: Path, own: Path

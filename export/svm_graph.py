@@ -13,7 +13,7 @@ from export.onnx_graph import ML_OPSET, OPSET, OnnxGraph
 
 def rbf_margins(graph: OnnxGraph, features: str, weights: Weights, gamma: float) -> str:
     """Margins [N,Km] of the features [N,D], before scaling; one column by row of coefficients."""
-    scaled = graph.include(_scaler(weights), features)
+    scaled = standardised(graph, features, weights)
     vectors = weights["support_vectors"]
     products = graph.node(
         "Gemm",
@@ -30,6 +30,11 @@ def rbf_margins(graph: OnnxGraph, features: str, weights: Weights, gamma: float)
     coefficients = graph.floats("svm.coefficients", weights["coefficients"])
     intercepts = graph.floats("svm.intercepts", weights["intercepts"])
     return graph.node("Gemm", [kernel, coefficients, intercepts], transB=1)
+
+
+def standardised(graph: OnnxGraph, features: str, weights: Weights) -> str:
+    """The features [N,D] by the arrays `mean` and `scale`."""
+    return graph.include(_scaler(weights), features)
 
 
 def _scaler(weights: Weights) -> onnx.ModelProto:

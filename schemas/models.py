@@ -21,7 +21,8 @@
                                       a modality is absent: `text.scores`, `image.scores`,
                                       `text.embedding` and `image.embedding` where they exist,
                                       `<strategy>.scores` [N,K] published probabilities,
-                                      `present` bool[N,M]
+                                      `<strategy>.weights` [N,M] and `<strategy>.gaps` [N] where
+                                      it has them, `present` bool[N,M]
 
 Text weights: tf = count, or 1 + ln(count) where `sublinear_tf`; x = tf·idf over all blocks'
 columns, each block divided by its own l2 norm; raw scores = x @ coefficients.T + intercepts.
@@ -46,6 +47,19 @@ weights.npz:
   margin = exp(-gamma·|x - support vector|²) @ coefficients.T + intercepts
   `A` [P,Km+Kt+Ki,K], `b` [P,K]: published = softmax([margin, text.scores, image.scores], A, b)
   in the order of `modalities`, so that one modality alone is answered from its own scores.
+`ensemble`, strategy.json {"features": [the raw scores in their order]} and weights.npz:
+  `A` [P,ΣKm,K], `b` [P,K]: published = softmax(raw scores side by side, A, b).
+`voting`, weights.npz: the modalities' calibrations as `soft-voting` has them, and `temperatures`
+  [P,M+1]: winner = the label with most votes, of several the one with the most confident voter;
+  published = softmax(temperatures[pattern, voters of the winner] · ln max(mean, 1e-12)), where
+  mean is that of p_m over the voters of the winner. `gaps`: the least of what each voter's two
+  likeliest labels, and the two highest ranks, are apart; infinite where nothing was compared.
+`weighted-average`, strategy.json {"features": […]} and weights.npz: `mean` [D], `scale` [D], by
+  modality `<modality>.projection` [D,S], `weights` [M], `head` [S,K], `offset` [K]:
+  logits = Σ weights_m·(x @ projection_m) / Σ weights_m @ head + offset, over what is present;
+  `A` [P,K+ΣKm,K], `b` [P,K]: published = softmax([logits, raw scores of all modalities], A, b).
+Weights by modality, which sum to 1 over what is present: of `soft-voting` and `weighted-average`
+  votes_m and weights_m over their sum, of `voting` equal shares of the voters of the winner.
 """
 
 from typing import Any, Final, Literal

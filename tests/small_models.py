@@ -95,6 +95,8 @@ def write_small_models(root: Path) -> Small:
         "image.scores": _absent(image_scores, present[:, 1]),
     }
     scores["soft-voting.scores"] = _soft_voting(small, scores, present)
+    votes = present * np.array([0.6, 0.4])
+    scores["soft-voting.weights"] = votes / votes.sum(axis=1, keepdims=True)
     scores["concatenation.scores"] = _concatenation(small, scores, present)
     _write_reference(small, rows, {**scores, "present": present})
     _write_models(small)

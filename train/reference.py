@@ -67,10 +67,11 @@ def reference_scores(
     for name, values in _text_outputs(texts, models.text).items():
         scores[name] = _spread(values, has_text)
     scores["image.scores"] = _spread(scored(pixels[readable], models.image), readable)
-    published = {
-        f"{strategy}.scores": fusion.predict(scores, present)
-        for strategy, fusion in models.fusions.items()
-    }
+    published: dict[str, Floats] = {}
+    for strategy, fusion in models.fusions.items():
+        published[f"{strategy}.scores"] = fusion.predict(scores, present)
+        beside = fusion.beside(scores, present)
+        published |= {f"{strategy}.{name}": values for name, values in beside.items()}
     return {**scores, **published, "present": present}
 
 

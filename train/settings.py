@@ -6,7 +6,6 @@ import msgspec
 
 from train.errors import SettingError
 
-Strategy = Literal["soft-voting", "concatenation"]
 Cnn = Literal["compact", "brief"]
 ImageScoring = Literal["held-out", "out-of-fold"]
 
@@ -22,8 +21,8 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Raises SettingError for an impossible one.
     """
 
-    strategies: tuple[Strategy, ...] = ("soft-voting",)
-    """The fusion strategies to train; the first is the one that is exported."""
+    strategies: tuple[str, ...] = ("soft-voting",)
+    """The fusion strategies to train, as `train/fusion/` names them; the first is exported."""
     cnn: Cnn = "compact"
     """`compact` is better and smaller; `brief` is Conv 32, MaxPool, Dense 64, one head."""
     epochs: int | None = None

@@ -14,16 +14,14 @@ from schemas.progress import Progress
 from train.cnn import SCORES, Heads
 from train.corpus import load
 from train.evaluation import evaluate
-from train.fusion.registry import STRATEGIES
-from train.fusion.seam import IMAGE, TEXT, FittedFusion, TrainingInputs
+from train.fusion.registry import strategies as strategies_named
+from train.fusion.seam import IMAGE, MODALITIES, TEXT, TEXT_EMBEDDING, FittedFusion, TrainingInputs
 from train.image_model import ImageRows, ImageTraining, fit_image, scored
 from train.models_folder import Trained, is_models_folder, write_models
 from train.prepared import Prepared, prepare_test, prepare_train
 from train.settings import TrainSettings
 from train.text_model import TextRows, TextTraining, fit_text, tf_idf
 from train.unseen import Fitted, Floats, Unseen, joined
-
-EMBEDDING = "text.embedding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +62,12 @@ def train(corpus: Path, out: Path, settings: TrainSettings, progress: Progress) 
 
     Raises:
         CorpusError: the corpus cannot be used.
+        SettingError: a strategy is unknown.
         FileExistsError: `out` holds something else than models.
     """
     clock = _Clock()
     _check_out(out)
+    strategies_named(settings.strategies)
     read = load(corpus)
     half, test = prepare_train(read, settings, progress), prepare_test(read, progress)
     clock.step("reading")
@@ -110,8 +110,8 @@ def evaluate_all(trained: Trained, test: Prepared) -> dict[str, Evaluation]:
 def _fit(
     half: Prepared, labels_count: int, settings: TrainSettings, progress: Progress, clock: _Clock
 ) -> Trained:
-    strategies = [STRATEGIES[name] for name in settings.strategies]
-    wanted = any(EMBEDDING in strategy.needs for strategy in strategies)
+    strategies = strategies_named(settings.strategies)
+    wanted = any(TEXT_EMBEDDING in strategy.needs(MODALITIES) for strategy in strategies)
     width = settings.embedding_width if wanted else None
     progress("fitting the SVM", 0, 1)
     text = fit_text(_text_rows(half, labels_count), settings, width)
@@ -126,12 +126,13 @@ def _fit(
     fusions: dict[str, Fitted[FittedFusion]] = {}
     for number, strategy in enumerate(strategies, start=1):
         training = TrainingInputs(
-            {name: inputs[name] for name in strategy.needs},
+            {name: inputs[name] for name in strategy.needs(MODALITIES)},
             half.labels,
             labels_count,
             scored_rows,
             half.text_folds,
             settings.seed,
+            MODALITIES,
         )
         fitted = strategy.fit(training)
         fusions[strategy.name] = Fitted(strategy.name, fitted, frozenset(half.ids))
@@ -144,7 +145,7 @@ def _unseen_inputs(half: Prepared, text: TextTraining, image: ImageTraining) -> 
     """Every input by name, over all rows of the half."""
     inputs = {"text.scores": text.scores, SCORES: image.scores}
     if text.embedding is not None:
-        inputs[EMBEDDING] = text.embedding
+        inputs[TEXT_EMBEDDING] = text.embedding
     return {name: joined([unseen], half.ids) for name, unseen in inputs.items()}
 
 

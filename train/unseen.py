@@ -31,10 +31,14 @@ class Fitted(Generic[Model]):
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Scores float64[N,D] of rows by things that were fitted on other rows, in the order of ids."""
+    """Scores float64[N,…] of rows by things that were fitted on other rows, in the order of ids."""
 
     ids: tuple[str, ...]
     scores: Floats
+
+    def chosen(self, rows: NDArray[np.int64]) -> "Unseen":
+        """Some of the rows."""
+        return Unseen(tuple(self.ids[row] for row in rows), self.scores[rows])
 
 
 def unseen_scores(
@@ -56,9 +60,8 @@ def unseen_scores(
 
 def joined(parts: Sequence[Unseen], ids: Sequence[str]) -> Unseen:
     """The parts of all folds as one, in the order of `ids`; rows of no part are NaN."""
-    width = parts[0].scores.shape[1]
     place = {name: row for row, name in enumerate(ids)}
-    scores = np.full((len(ids), width), np.nan)
+    scores = np.full((len(ids), *parts[0].scores.shape[1:]), np.nan)
     for part in parts:
         rows = [place[name] for name in part.ids]
         assert np.isnan(scores[rows]).all(), "a row was scored by two folds"

@@ -1,6 +1,6 @@
 """What a strategy's module offers, and how it is found by its name.
 
-The strategy `soft-voting` is the module `soft_voting` beside this one, with the two functions of
+The strategy `soft-voting` is the module `soft_voting` beside this one, with the functions of
 `Strategy`. One more strategy is one more file.
 """
 
@@ -8,21 +8,33 @@ import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from export.errors import ExportError
 from export.models_folder import Weights
 from export.onnx_graph import BOOL, FLOAT, OnnxGraph
-from schemas.verdict import Modality
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the graphs before fusion give: the width of each tensor, by name."""
+    """What the graphs before fusion give: the sides of each tensor but the first, by name.
 
-    modalities: Sequence[Modality]
+    `folder` is the strategy's own of the models folder, for what is no array.
+    """
+
+    modalities: Sequence[str]
     labels: int
-    widths: Mapping[str, int]
+    sides: Mapping[str, tuple[int, ...]]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """The names of the scores [N,K], and of the modalities' weights [N,M] where there are any."""
+
+    scores: str
+    weights: str | None = None
 
 
 class Strategy(Protocol):
@@ -31,13 +43,13 @@ class Strategy(Protocol):
     TOLERANCE: float
     """How far a published probability may be from what training computed."""
 
-    def inputs(self, settings: Mapping[str, Any], modalities: Sequence[Modality]) -> list[str]:
+    def inputs(self, settings: Mapping[str, Any], modalities: Sequence[str]) -> list[str]:
         """The tensors that the fusion graph takes, `present` apart."""
 
     def fuse(
         self, graph: OnnxGraph, parts: Parts, settings: Mapping[str, Any], weights: Weights
-    ) -> str:
-        """Add the strategy to the graph; gives the name of the scores [N,K]."""
+    ) -> Fused:
+        """Add the strategy to the graph."""
 
 
 def strategy(name: str) -> Strategy:
@@ -53,10 +65,13 @@ def strategy(name: str) -> Strategy:
 def fusion_graph(
     chosen: Strategy, parts: Parts, settings: Mapping[str, Any], weights: Weights
 ) -> bytes:
-    """`present` and the strategy's inputs → `scores` [N,K], which sum to 1."""
+    """`present` and the strategy's inputs → `scores` [N,K], which sum to 1; maybe `weights`."""
     graph = OnnxGraph("fusion")
     graph.input("present", BOOL, ("N", len(parts.modalities)))
     for name in chosen.inputs(settings, parts.modalities):
-        graph.input(name, FLOAT, ("N", parts.widths[name]))
-    graph.output("scores", chosen.fuse(graph, parts, settings, weights), ("N", parts.labels))
+        graph.input(name, FLOAT, ("N", *parts.sides[name]))
+    fused = chosen.fuse(graph, parts, settings, weights)
+    graph.output("scores", fused.scores, ("N", parts.labels))
+    if fused.weights is not None:
+        graph.output("weights", fused.weights, ("N", len(parts.modalities)))
     return graph.model()

@@ -8,38 +8,36 @@ Complete posts are answered by the calibrated margins, others by the calibrated 
 modality that they have. With two labels Ks = 1, and a positive margin speaks for labels[1].
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from train.calibration import Labels, calibrate, log_loss
+from train.fusion.features import Features
 from train.fusion.seam import (
-    IMAGE,
-    MODALITIES,
-    TEXT,
     FittedFusion,
     PatternCalibration,
     Present,
     TrainingInputs,
-    by_pattern,
-    where_present,
+    calibrated_beside,
+    feature_names,
+    scores_beside,
     write,
 )
 from train.unseen import Floats
 
-_FEATURES = ("text.embedding", "text.scores", "image.scores")
 _COSTS = (0.3, 1.0, 3.0)
 # Of 1/width, which scikit-learn calls "scale".
 _GAMMAS = (0.3, 1.0)
 # C and gamma hardly depend on the number of rows; the time to find them does.
 _SEARCH_ROWS_MAX = 1500
+_SEARCH_FOLDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +57,38 @@ class Svm:
 
 @dataclass(frozen=True, slots=True)
 class FittedConcatenation:
-    """The scaler's mean and scale float64[F], the SVM, and the calibration by pattern."""
+    """The standardised features, the SVM, and the calibration by pattern."""
 
-    mean: Floats
-    scale: Floats
+    features: Features
     svm: Svm
     calibration: PatternCalibration
 
     def predict(self, inputs: Mapping[str, Floats], present: Present) -> Floats:
         """float64[N,K]; values of absent modalities are never looked at."""
-        text = where_present(inputs["text.scores"], present, TEXT)
-        image = where_present(inputs["image.scores"], present, IMAGE)
-        embedding = where_present(inputs["text.embedding"], present, TEXT)
-        x = (np.concatenate((embedding, text, image), axis=1) - self.mean) / self.scale
-        z = np.concatenate((self.svm.margins(x), text, image), axis=1)
+        margins = self.svm.margins(self.features.scaled(inputs, present))
+        z = scores_beside(margins, inputs, present, self.features.modalities)
         return self.calibration.probabilities(z, present)
+
+    def beside(self, inputs: Mapping[str, Floats], present: Present) -> dict[str, Floats]:
+        """Nothing."""
+        del inputs, present
+        return {}
+
+    def multiply_adds(self, inputs: Mapping[str, Floats]) -> int:
+        """A distance and a coefficient for each support vector, and what the embedding takes."""
+        svm = self.svm.support_vectors.size + self.svm.coefficients.size
+        return int(svm + self.calibration.matrix[0].size + self.features.multiply_adds(inputs))
 
     def save(self, folder: Path) -> None:
         """Write strategy.json and weights.npz."""
         arrays = {
-            "mean": self.mean,
-            "scale": self.scale,
+            **self.features.arrays(),
             "support_vectors": self.svm.support_vectors,
             "coefficients": self.svm.coefficients,
             "intercepts": self.svm.intercepts,
             **self.calibration.arrays(),
         }
-        write(folder, {"features": _FEATURES, "gamma": self.svm.gamma}, arrays)
+        write(folder, {"features": self.features.names, "gamma": self.svm.gamma}, arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,31 +96,32 @@ class Concatenation:
     """Finds C and gamma by cross-validation, calibrates on out-of-fold margins."""
 
     name: str = "concatenation"
-    needs: tuple[str, ...] = _FEATURES
+
+    def needs(self, modalities: Sequence[str]) -> tuple[str, ...]:
+        """The raw scores and the text's embedding."""
+        return feature_names(modalities)
 
     def fit(self, training: TrainingInputs) -> FittedFusion:
         """The SVM on complete rows, each single calibration on the rows that have it."""
-        rows = training.complete
-        features = np.concatenate([training.scores(name)[rows] for name in _FEATURES], axis=1)
-        scaler = StandardScaler().fit(features)
-        x, labels, folds = scaler.transform(features), training.labels[rows], training.folds[rows]
-        cost, gamma = _searched(x, labels, folds, training)
-        both = calibrate(_out_of_fold(x, labels, folds, cost, gamma), labels, training.labels_count)
-        svm = _fit_svm(x, labels, cost, gamma)
-        widths = (
-            len(svm.intercepts),
-            *(training.scores(f"{m}.scores").shape[1] for m in MODALITIES),
-        )
-        edges = np.cumsum((0, *widths))
-        columns = [slice(a, b) for a, b in pairwise(edges.tolist())]
-        placed = {3: (columns[0], both)}
-        for modality in (TEXT, IMAGE):
-            own = training.present[:, modality]
-            scores = training.scores(f"{MODALITIES[modality]}.scores")[own]
-            single = calibrate(scores, training.labels[own], training.labels_count)
-            placed[1 << modality] = (columns[modality + 1], single)
+        names = feature_names(training.modalities)
+        features = Features.fit(names, training)
+        complete, labels, folds = training.complete, training.labels, training.folds
+        x = features.scaled(training.values, training.present)
+        cost, gamma = _searched(x[complete], training, labels[complete], folds[complete])
+        parts = {
+            fold: _fit_svm(
+                x[complete & (folds != fold)], labels[complete & (folds != fold)], cost, gamma
+            )
+            for fold in np.unique(folds)
+        }
+
+        def own(rows: NDArray[np.int64], present: Present) -> Floats:
+            values = features.scaled({n: v[rows] for n, v in training.values.items()}, present)
+            return _by_fold(values, folds[rows], parts)
+
+        calibration = calibrated_beside(training, own)
         return FittedConcatenation(
-            scaler.mean_, scaler.scale_, svm, by_pattern(int(edges[-1]), placed)
+            features, _fit_svm(x[complete], labels[complete], cost, gamma), calibration
         )
 
 
@@ -134,33 +138,32 @@ def _fit_svm(x: Floats, labels: Labels, cost: float, gamma: float) -> Svm:
     return Svm(x[used], coefficients, intercepts, gamma)
 
 
-def _out_of_fold(
-    x: Floats, labels: Labels, folds: NDArray[np.int64], cost: float, gamma: float
-) -> Floats:
-    """float64[N,Ks]: each row's margins by an SVM that was fitted on the other folds."""
-    parts = {
-        fold: _fit_svm(x[folds != fold], labels[folds != fold], cost, gamma).margins(
-            x[folds == fold]
-        )
-        for fold in np.unique(folds)
-    }
-    margins = np.empty((len(x), next(iter(parts.values())).shape[1]))
-    for fold, part in parts.items():
-        margins[folds == fold] = part
+def _by_fold(x: Floats, folds: NDArray[np.int64], parts: Mapping[int, Svm]) -> Floats:
+    """float64[N,Ks]: each row's margins by the SVM that was fitted on the other folds."""
+    margins = np.empty((len(x), len(next(iter(parts.values())).intercepts)))
+    for fold in np.unique(folds):
+        margins[folds == fold] = parts[fold].margins(x[folds == fold])
     return margins
 
 
 def _searched(
-    x: Floats, labels: Labels, folds: NDArray[np.int64], training: TrainingInputs
+    x: Floats, training: TrainingInputs, labels: Labels, folds: NDArray[np.int64]
 ) -> tuple[float, float]:
-    """C and gamma with the least log loss of calibrated out-of-fold margins."""
+    """C and gamma with the least log loss of calibrated out-of-fold margins, on some rows."""
     chosen = np.random.default_rng(training.seed).permutation(len(x))[:_SEARCH_ROWS_MAX]
-    x, labels, folds = x[chosen], labels[chosen], folds[chosen]
+    x, labels, folds = x[chosen], labels[chosen], folds[chosen] % _SEARCH_FOLDS
 
     def loss(candidate: tuple[float, float]) -> float:
-        margins = _out_of_fold(x, labels, folds, *candidate)
+        parts = {
+            fold: _fit_svm(x[folds != fold], labels[folds != fold], *candidate)
+            for fold in np.unique(folds)
+        }
+        margins = _by_fold(x, folds, parts)
         fitted = calibrate(margins, labels, training.labels_count)
         return log_loss(fitted.probabilities(margins), labels)
 
     candidates = product(_COSTS, (share / x.shape[1] for share in _GAMMAS))
     return min(candidates, key=loss)
+
+
+STRATEGY = Concatenation()

@@ -4,10 +4,10 @@
     vote = Σ votes[m]·p[m] / Σ votes[m], over the modalities that are present
     z    = ln(max(vote, 1e-12))
 
-An average of calibrated probabilities is too timid, so both together are calibrated again.
+An average of calibrated probabilities is too timid, so several together are calibrated again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,47 +15,52 @@ import numpy as np
 
 from train.calibration import Calibration, calibrate, log_loss
 from train.fusion.seam import (
-    IMAGE,
-    MODALITIES,
-    TEXT,
     FittedFusion,
     PatternCalibration,
     Present,
     TrainingInputs,
     by_pattern,
-    where_present,
+    score_names,
+    shown,
+    together,
     write,
 )
+from train.fusion.shares import cuts, shares
+from train.fusion.voters import FLOOR, Voters, fit_voters
 from train.unseen import Floats
 
-FLOOR = 1e-12
-_INPUTS = ("text.scores", "image.scores")
-_TEXT_VOTES = np.arange(0.1, 0.95, 0.05)
+_PARTS = 20
+"""The whole vote is cut into so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class FittedSoftVoting:
-    """A calibration per modality, their votes float64[M], and the last calibration."""
+    """The voters, their votes float64[M], and the last calibration."""
 
-    voters: tuple[Calibration, Calibration]
+    voters: Voters
     votes: Floats
     calibration: PatternCalibration
 
     def predict(self, inputs: Mapping[str, Floats], present: Present) -> Floats:
         """float64[N,K]; values of absent modalities are never looked at."""
-        probabilities = [
-            voter.probabilities(where_present(inputs[name], present, modality))
-            for modality, (name, voter) in enumerate(zip(_INPUTS, self.voters, strict=True))
-        ]
-        z = _averaged(probabilities, self.votes, present)
+        z = _averaged(self.voters.probabilities(inputs, present), shares(self.votes, present))
         return self.calibration.probabilities(z, present)
+
+    def beside(self, inputs: Mapping[str, Floats], present: Present) -> dict[str, Floats]:
+        """Each modality's share of the vote."""
+        del inputs
+        return {"weights": shares(self.votes, present)}
+
+    def multiply_adds(self, inputs: Mapping[str, Floats]) -> int:
+        """The voters, their average and the last matrix."""
+        del inputs
+        matrix = self.calibration.matrix[0]
+        return int(self.voters.multiply_adds + matrix.size + len(self.votes) * matrix.shape[1])
 
     def save(self, folder: Path) -> None:
         """Write strategy.json and weights.npz."""
-        arrays = {"votes": self.votes, **self.calibration.arrays()}
-        for modality, voter in zip(MODALITIES, self.voters, strict=True):
-            arrays |= {f"{modality}.A": voter.matrix, f"{modality}.b": voter.bias}
-        write(folder, {"features": _INPUTS, "floor": FLOOR}, arrays)
+        arrays = {"votes": self.votes, **self.voters.arrays(), **self.calibration.arrays()}
+        write(folder, {"floor": FLOOR}, arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,49 +68,47 @@ class SoftVoting:
     """Fits calibrations on unseen scores, then the votes that leave the least log loss."""
 
     name: str = "soft-voting"
-    needs: tuple[str, ...] = _INPUTS
+
+    def needs(self, modalities: Sequence[str]) -> tuple[str, ...]:
+        """The raw scores."""
+        return score_names(modalities)
 
     def fit(self, training: TrainingInputs) -> FittedFusion:
-        """Each voter on the rows that have its modality, the rest on complete rows."""
-        text = _voter(training, TEXT)
-        image = _voter(training, IMAGE)
-        rows = training.complete
-        pair = [
-            voter.probabilities(training.scores(name)[rows])
-            for name, voter in zip(_INPUTS, (text, image), strict=True)
-        ]
-        votes, last = _best_votes(pair, training)
-        k = training.labels_count
-        same = Calibration(np.eye(k), np.zeros(k))
+        """Each voter on the rows that have its modality, the rest on rows that have several."""
+        voters = fit_voters(training)
+        count, k = len(training.modalities), training.labels_count
+        votes = _best_votes(voters, training)
         every = slice(0, k)
-        placed = {1 << TEXT: (every, same), 1 << IMAGE: (every, same), 3: (every, last)}
-        return FittedSoftVoting((text, image), votes, by_pattern(k, placed))
+        same = Calibration(np.eye(k), np.zeros(k))
+        placed = {1 << modality: (every, same) for modality in range(count)}
+        for pattern, rows in together(training):
+            placed[pattern] = (every, _last(voters, votes, training, pattern, rows)[0])
+        return FittedSoftVoting(voters, votes, by_pattern(count, k, placed))
 
 
-def _voter(training: TrainingInputs, modality: int) -> Calibration:
-    rows = training.present[:, modality]
-    scores = training.scores(_INPUTS[modality])[rows]
-    return calibrate(scores, training.labels[rows], training.labels_count)
-
-
-def _averaged(probabilities: list[Floats], votes: Floats, present: Present) -> Floats:
-    """Logarithm of the weighted average over what is present; equal shares where nothing is."""
-    shares = present * votes
-    total = shares.sum(axis=1)
-    shares = np.where(total[:, None] > 0, shares, 1.0)
-    shares /= shares.sum(axis=1, keepdims=True)
-    average = sum(shares[:, [m]] * p for m, p in enumerate(probabilities))
+def _averaged(probabilities: Floats, shares: Floats) -> Floats:
+    """Logarithm of the weighted average."""
+    average = np.einsum("nm,nmk->nk", shares, probabilities)
     return np.asarray(np.log(np.maximum(average, FLOOR)), np.float64)
 
 
-def _best_votes(pair: list[Floats], training: TrainingInputs) -> tuple[Floats, Calibration]:
-    labels = training.labels[training.complete]
-    present = training.present[training.complete]
-    tried = []
-    for text_vote in _TEXT_VOTES:
-        votes = np.array([text_vote, 1 - text_vote])
-        z = _averaged(pair, votes, present)
-        last = calibrate(z, labels, training.labels_count)
-        tried.append((log_loss(last.probabilities(z), labels), votes, last))
-    _, votes, last = min(tried, key=lambda each: each[0])
-    return votes, last
+def _last(
+    voters: Voters, votes: Floats, training: TrainingInputs, pattern: int, rows: Present
+) -> tuple[Calibration, float]:
+    """The calibration of an average, and the log loss that it leaves."""
+    present = shown(pattern, int(rows.sum()), len(training.modalities))
+    chosen = {name: values[rows] for name, values in training.values.items()}
+    z = _averaged(voters.probabilities(chosen, present), shares(votes, present))
+    last = calibrate(z, training.labels[rows], training.labels_count)
+    return last, log_loss(last.probabilities(z), training.labels[rows])
+
+
+def _best_votes(voters: Voters, training: TrainingInputs) -> Floats:
+    """Those that leave the least log loss on complete rows."""
+    count = len(training.modalities)
+    whole, rows = (1 << count) - 1, training.complete
+    candidates = [np.array(parts) / _PARTS for parts in cuts(_PARTS, count)]
+    return min(candidates, key=lambda votes: _last(voters, votes, training, whole, rows)[1])
+
+
+STRATEGY = SoftVoting()

@@ -1,15 +1,13 @@
 """Train text, image and fusion models on a corpus."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import msgspec
 import typer
 
-from train.settings import Cnn, ImageScoring, Strategy, TrainSettings
+from train.settings import Cnn, ImageScoring, TrainSettings
 from tuwen.application import application
-from tuwen.failures import Refused
 from tuwen.screen import drawn, err, out
 
 app = application()
@@ -49,7 +47,7 @@ def train(
     Needs the extra: pip install 'tuwen[train]'.
     """
     settings = TrainSettings(
-        strategies=_strategies(strategy),
+        strategies=tuple(strategy) if strategy else DEFAULTS.strategies,
         cnn=cnn,
         epochs=epochs,
         image_scoring=image_scoring,
@@ -68,11 +66,3 @@ def train(
     for used, accuracy in summary.accuracy.items():
         out().print(f"{used:<8} accuracy {accuracy:.3f} on the test half", markup=False)
     out().print(f"models in {models}, in {summary.seconds:.0f} s", markup=False)
-
-
-def _strategies(names: Sequence[str] | None) -> tuple[Strategy, ...]:
-    known = get_args(Strategy)
-    for name in names or ():
-        if name not in known:
-            raise Refused(f"--strategy {name} is unknown: there are {', '.join(known)}")
-    return cast("tuple[Strategy, ...]", tuple(names)) if names else DEFAULTS.strategies

@@ -1,4 +1,4 @@
-"""Both strategies: patterns of presence, reproducible, better together than alone."""
+"""Every strategy: patterns of presence, reproducible, better together than alone."""
 
 from pathlib import Path
 
@@ -6,51 +6,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from tests.unit.train.fusion_rows import LABELS, MODALITY, fusion_inputs, fusion_training
 from train.calibration import calibrate, calibration_error
-from train.fusion.registry import STRATEGIES
+from train.fusion.registry import names, strategy
 from train.fusion.seam import IMAGE, TEXT, FittedFusion, TrainingInputs, patterns
-from train.unseen import Floats, Unseen
+from train.unseen import Unseen
 
-LABELS = 3
-WIDTHS = {"text.scores": 4, "image.scores": 7, "text.embedding": 6}
-MODALITY = {"text.scores": TEXT, "image.scores": IMAGE, "text.embedding": TEXT}
-
-
-def _inputs(rows: int, seed: int) -> tuple[dict[str, Floats], NDArray[np.int64]]:
-    """Each modality tells the label in four rows of five, else nothing, independently."""
-    chance = np.random.default_rng(seed)
-    labels = chance.integers(0, LABELS, rows)
-    inputs = {}
-    for name, width in WIDTHS.items():
-        told = np.eye(LABELS, width)[labels] * (chance.random(rows) < 0.8)[:, None]
-        inputs[name] = told * 4 + chance.normal(size=(rows, width))
-    return inputs, labels
-
-
-def _training(rows: int = 600, seed: int = 1) -> TrainingInputs:
-    inputs, labels = _inputs(rows, seed)
-    present = np.random.default_rng(seed).random((rows, 2)) < 0.9
-    present[~present.any(axis=1)] = True
-    ids = tuple(str(number) for number in range(rows))
-    unseen = {
-        name: Unseen(ids, np.where(present[:, MODALITY[name], None], values, np.nan))
-        for name, values in inputs.items()
-    }
-    return TrainingInputs(unseen, labels, LABELS, present, np.arange(rows) % 3, seed=5)
+STRATEGIES = names()
 
 
 @pytest.fixture(scope="module")
 def fitted() -> dict[str, FittedFusion]:
     """Every strategy, fitted once."""
-    return {name: strategy.fit(_training()) for name, strategy in STRATEGIES.items()}
+    return {name: strategy(name).fit(fusion_training()) for name in STRATEGIES}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_together_they_know_more(fitted: dict[str, FittedFusion], name: str) -> None:
     """On new rows both modalities beat each alone, and the probabilities mean what they say."""
-    inputs, labels = _inputs(2000, seed=9)
+    inputs, labels = fusion_inputs(2000, seed=9)
     accuracy = {}
     for use, shown in {"text": [1, 0], "image": [0, 1], "both": [1, 1]}.items():
         present = np.tile(np.array(shown, np.bool_), (2000, 1))
@@ -66,7 +41,7 @@ def test_one_modality_alone_gives_its_own_calibrated_score(
     fitted: dict[str, FittedFusion], name: str
 ) -> None:
     """Whatever the strategy makes of both, one alone is answered by its own calibration."""
-    training, (inputs, _) = _training(), _inputs(50, seed=4)
+    training, (inputs, _) = fusion_training(), fusion_inputs(50, seed=4)
     for modality, scores in ((TEXT, "text.scores"), (IMAGE, "image.scores")):
         own = training.present[:, modality]
         alone = calibrate(training.scores(scores)[own], training.labels[own], LABELS)
@@ -79,13 +54,13 @@ def test_one_modality_alone_gives_its_own_calibrated_score(
 @given(
     garbage=st.sampled_from([np.nan, np.inf, -1e30, 7.0]),
     shown=st.lists(st.sampled_from([(True, False), (False, True), (True, True)]), min_size=1),
-    name=st.sampled_from(sorted(STRATEGIES)),
+    name=st.sampled_from(STRATEGIES),
 )
 def test_absent_values_change_no_bit(
     fitted: dict[str, FittedFusion], garbage: float, shown: list[tuple[bool, bool]], name: str
 ) -> None:
     """What stands where a modality is absent is never looked at."""
-    inputs, _ = _inputs(len(shown), seed=2)
+    inputs, _ = fusion_inputs(len(shown), seed=2)
     present = np.array(shown, np.bool_)
     spoilt = {
         key: np.where(present[:, MODALITY[key], None], values, garbage)
@@ -98,7 +73,7 @@ def test_absent_values_change_no_bit(
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_nothing_present_gives_equal_shares(fitted: dict[str, FittedFusion], name: str) -> None:
     """A row without anything is never asked for; the answer is harmless all the same."""
-    inputs, _ = _inputs(2, seed=3)
+    inputs, _ = fusion_inputs(2, seed=3)
     published = fitted[name].predict(inputs, np.zeros((2, 2), np.bool_))
     assert published == pytest.approx(np.full((2, LABELS), 1 / LABELS))
 
@@ -108,7 +83,7 @@ def test_the_same_again_gives_the_same_files(
     fitted: dict[str, FittedFusion], name: str, tmp_path: Path
 ) -> None:
     """Equal inputs and seed: equal bytes."""
-    for folder, fusion in (("one", fitted[name]), ("two", STRATEGIES[name].fit(_training()))):
+    for folder, fusion in (("one", fitted[name]), ("two", strategy(name).fit(fusion_training()))):
         (tmp_path / folder).mkdir()
         fusion.save(tmp_path / folder)
     for file in ("strategy.json", "weights.npz"):
@@ -117,13 +92,13 @@ def test_the_same_again_gives_the_same_files(
 
 def test_two_labels_need_one_margin(tmp_path: Path) -> None:
     """A concatenation of two labels has one row of coefficients, and speaks for labels[1]."""
-    inputs, labels = _inputs(300, seed=6)
+    inputs, labels = fusion_inputs(300, seed=6)
     ids = tuple(str(number) for number in range(300))
     unseen = {name: Unseen(ids, values) for name, values in inputs.items()}
     two = (labels > 0).astype(np.int64)
     everything = np.ones((300, 2), np.bool_)
-    training = TrainingInputs(unseen, two, 2, everything, np.arange(300) % 3, seed=5)
-    fusion = STRATEGIES["concatenation"].fit(training)
+    training = TrainingInputs(unseen, two, 2, everything, np.arange(300) % 3, 5, ("text", "image"))
+    fusion = strategy("concatenation").fit(training)
     fusion.save(tmp_path)
     assert np.load(tmp_path / "weights.npz")["coefficients"].shape[0] == 1
     published = fusion.predict(inputs, everything)
@@ -146,5 +121,6 @@ def test_inputs_of_other_rows_are_a_mistake() -> None:
             2,
             np.ones((1, 2), np.bool_),
             np.zeros(1, np.int64),
-            seed=1,
+            1,
+            ("text", "image"),
         )

@@ -33,7 +33,7 @@ pytestmark = [
 
 TRAIN, TEST = 240, 90
 SETTINGS = TrainSettings(
-    strategies=("soft-voting", "concatenation"),
+    strategies=("soft-voting", "concatenation", "ensemble", "voting", "weighted-average"),
     epochs=1,
     text_folds=3,
     text_costs=(0.3,),
@@ -44,7 +44,7 @@ SETTINGS = TrainSettings(
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A training of both strategies."""
+    """A training of all strategies."""
 
     corpus: Path
     models: Path
