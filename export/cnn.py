@@ -7,7 +7,7 @@ from typing import Any
 import onnx
 
 from export.errors import ExportError
-from export.onnx_graph import OPSET
+from export.onnx_graph import OPSET, number_tensors
 from export.tensorflow_import import tensorflow, tf2onnx
 from schemas.manifest import ImageInput
 
@@ -59,28 +59,8 @@ def _named(model: onnx.ModelProto, outputs: Sequence[str]) -> bytes:
     found = [value.name for value in model.graph.output]
     if sorted(found) != sorted(outputs):
         raise ExportError(f"tf2onnx named the outputs {found}, and not {sorted(outputs)}")
-    _renamed(model.graph)
+    number_tensors(model.graph)
+    model.graph.name = "image"
     model.producer_name = "tuwen"
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
-
-
-def _renamed(graph: onnx.GraphProto) -> None:
-    """Number the inner tensors by their use: tf2onnx's names and order differ between runs."""
-    kept = {value.name for value in (*graph.input, *graph.output)}
-    names = {name: name for name in kept} | {"": ""}
-    for node in graph.node:
-        node.name = ""
-        inputs = [names.setdefault(name, f"value_{len(names):04d}") for name in node.input]
-        outputs = [names.setdefault(name, f"value_{len(names):04d}") for name in node.output]
-        node.ClearField("input")
-        node.ClearField("output")
-        node.input.extend(inputs)
-        node.output.extend(outputs)
-    for weight in graph.initializer:
-        weight.name = names[weight.name]
-    weights = sorted(graph.initializer, key=lambda weight: weight.name)
-    graph.ClearField("initializer")
-    graph.initializer.extend(weights)
-    graph.name, graph.doc_string = "image", ""
-    graph.ClearField("value_info")

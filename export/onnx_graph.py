@@ -1,6 +1,6 @@
 """Build an ONNX graph node by node, each step given a name by its output."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -69,13 +69,19 @@ class OnnxGraph:
 
     def include(self, model: onnx.ModelProto, value: str) -> str:
         """All of a model of one input and one output, applied to `value`."""
+        [found] = self.merge(model, {model.graph.input[0].name: value}).values()
+        return found
+
+    def merge(self, model: onnx.ModelProto, values: Mapping[str, str]) -> dict[str, str]:
+        """All of a model, its inputs taken from `values`; gives what its outputs are named here."""
         prefix = f"part{len(self._nodes)}/"
         part = onnx.compose.add_prefix(model, prefix)
-        self._nodes.append(helper.make_node("Identity", [value], [part.graph.input[0].name]))
+        for name, value in values.items():
+            self._nodes.append(helper.make_node("Identity", [value], [prefix + name]))
         self._nodes.extend(part.graph.node)
         self._weights |= {weight.name: weight for weight in part.graph.initializer}
         self._opsets |= {opset.domain: opset.version for opset in part.opset_import if opset.domain}
-        return str(part.graph.output[0].name)
+        return {output.name: prefix + output.name for output in model.graph.output}
 
     def model(self) -> bytes:
         """The whole, checked."""
@@ -93,3 +99,24 @@ class OnnxGraph:
 def opsets(model: bytes) -> dict[str, int]:
     """The operator sets that a serialised model asks for, version by domain."""
     return {opset.domain: opset.version for opset in onnx.load_from_string(model).opset_import}
+
+
+def number_tensors(graph: onnx.GraphProto) -> None:
+    """Number the inner tensors by their use: tf2onnx's names and order differ between runs."""
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    names = {name: name for name in kept} | {"": ""}
+    for node in graph.node:
+        node.name = ""
+        inputs = [names.setdefault(name, f"value_{len(names):04d}") for name in node.input]
+        outputs = [names.setdefault(name, f"value_{len(names):04d}") for name in node.output]
+        node.ClearField("input")
+        node.ClearField("output")
+        node.input.extend(inputs)
+        node.output.extend(outputs)
+    for weight in graph.initializer:
+        weight.name = names[weight.name]
+    weights = sorted(graph.initializer, key=lambda weight: weight.name)
+    graph.ClearField("initializer")
+    graph.initializer.extend(weights)
+    graph.doc_string = ""
+    graph.ClearField("value_info")

@@ -58,6 +58,10 @@ weights.npz:
   modality `<modality>.projection` [D,S], `weights` [M], `head` [S,K], `offset` [K]:
   logits = Σ weights_m·(x @ projection_m) / Σ weights_m @ head + offset, over what is present;
   `A` [P,K+ΣKm,K], `b` [P,K]: published = softmax([logits, raw scores of all modalities], A, b).
+`multi-task`, strategy.json {"features": [inputs of the head]}, weights.npz and head.keras, a Keras
+  model from those inputs float32, zeros where absent, and `present` float32 [N,M] to logits by
+  target: `label` [N,K], and `text`, `image` where the corpus says what those show themselves;
+  `A` [P,K+ΣKm,K], `b` [P,K]: published = softmax([label, raw scores of all modalities], A, b).
 Weights by modality, which sum to 1 over what is present: of `soft-voting` and `weighted-average`
   votes_m and weights_m over their sum, of `voting` equal shares of the voters of the winner.
 """

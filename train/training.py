@@ -133,6 +133,7 @@ def _fit(
             half.text_folds,
             settings.seed,
             MODALITIES,
+            _targets(half),
         )
         fitted = strategy.fit(training)
         fusions[strategy.name] = Fitted(strategy.name, fitted, frozenset(half.ids))
@@ -147,6 +148,18 @@ def _unseen_inputs(half: Prepared, text: TextTraining, image: ImageTraining) -> 
     if text.embedding is not None:
         inputs[TEXT_EMBEDDING] = text.embedding
     return {name: joined([unseen], half.ids) for name, unseen in inputs.items()}
+
+
+def _targets(half: Prepared) -> dict[str, NDArray[np.int64]]:
+    """What each modality itself shows, -1 where nobody says."""
+    told = {
+        "text": [row.text_label for row in half.rows],
+        "image": [row.image_label for row in half.rows],
+    }
+    return {
+        name: np.asarray([-1 if each is None else each for each in values], np.int64)
+        for name, values in told.items()
+    }
 
 
 def _text_rows(half: Prepared, labels_count: int) -> TextRows:

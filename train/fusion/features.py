@@ -35,8 +35,14 @@ class Features:
 
     def scaled(self, inputs: Mapping[str, Floats], present: Present) -> Floats:
         """float64[N,D]; values of absent modalities are never looked at."""
-        parts = [where_present(inputs[name], present, self.modality(name)) for name in self.names]
+        parts = list(self.kept(inputs, present).values())
         return np.asarray((np.concatenate(parts, axis=1) - self.mean) / self.scale, np.float64)
+
+    def kept(self, inputs: Mapping[str, Floats], present: Present) -> dict[str, Floats]:
+        """The inputs by name, zeros where their modality is absent."""
+        return {
+            name: where_present(inputs[name], present, self.modality(name)) for name in self.names
+        }
 
     def modality(self, name: str) -> int:
         """Which modality an input belongs to."""
@@ -46,6 +52,12 @@ class Features:
         """bool[D]: which of the numbers are a modality's."""
         own = [self.modality(name) == modality for name in self.names]
         return np.repeat(own, self.widths)
+
+    def place(self, name: str) -> slice:
+        """Where an input stands."""
+        number = self.names.index(name)
+        start = sum(self.widths[:number])
+        return slice(start, start + self.widths[number])
 
     def multiply_adds(self, inputs: Mapping[str, Floats]) -> int:
         """What the text's embedding takes, and the scaler."""

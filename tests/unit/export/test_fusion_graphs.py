@@ -1,5 +1,6 @@
 """Every strategy's graph against what training computes, without the models before it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,17 @@ from numpy.typing import NDArray
 
 from export.fusion import seam
 from inference.graph import Graph
-from tests.unit.train.fusion_rows import LABELS, MODALITY, fusion_inputs, fusion_training
-from train.fusion.registry import names, strategy
+from tests.unit.train.fusion_rows import LABELS, MODALITY, fitted_strategy, fusion_inputs
+from train.fusion.registry import names
 from train.fusion.seam import FittedFusion, Present
 
 STRATEGIES = names()
+pytestmark = [
+    pytest.mark.training,
+    # Keras converts arrays in a way that numpy 2 has deprecated.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
 PATTERNS = [(True, False), (False, True), (True, True), (False, False)]
 
 
@@ -39,18 +46,15 @@ class Exported:
 
 def export_strategy(name: str, folder: Path) -> Exported:
     """Fit, save, and make the graph as `export.bundle` does."""
-    training = fusion_training()
-    fitted = strategy(name).fit(training)
+    fitted = fitted_strategy(name)
     folder.mkdir()
     fitted.save(folder)
     chosen = seam.strategy(name)
-    import json
-
     settings = json.loads((folder / "strategy.json").read_bytes())
     with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
         weights = {key: arrays[key] for key in arrays.files}
     sides = {key: values.shape[1:] for key, values in fusion_inputs(1, 0)[0].items()}
-    parts = seam.Parts(training.modalities, LABELS, sides, folder)
+    parts = seam.Parts(("text", "image"), LABELS, sides, folder)
     graph = Graph(seam.fusion_graph(chosen, parts, settings, weights))
     return Exported(fitted, graph, chosen.TOLERANCE)
 

@@ -1,11 +1,13 @@
 """Rows to fuse, without models: each modality tells the label in four rows of five."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from train.fusion.seam import IMAGE, TEXT, TrainingInputs
+from train.fusion.registry import strategy
+from train.fusion.seam import IMAGE, TEXT, FittedFusion, TrainingInputs
 from train.unseen import Floats, Unseen
 
 LABELS = 3
@@ -38,3 +40,9 @@ def fusion_training(rows: int = 600, seed: int = 1) -> TrainingInputs:
     }
     folds = np.arange(rows) % 3
     return TrainingInputs(unseen, labels, LABELS, present, folds, 5, ("text", "image"))
+
+
+@cache
+def fitted_strategy(name: str) -> FittedFusion:
+    """A strategy, fitted once for all tests."""
+    return strategy(name).fit(fusion_training())

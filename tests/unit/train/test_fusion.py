@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.train.fusion_rows import LABELS, MODALITY, fusion_inputs, fusion_training
+from tests.unit.train.fusion_rows import (
+    LABELS,
+    MODALITY,
+    fitted_strategy,
+    fusion_inputs,
+    fusion_training,
+)
 from train.calibration import calibrate, calibration_error
 from train.fusion.registry import names, strategy
 from train.fusion.seam import IMAGE, TEXT, FittedFusion, TrainingInputs, patterns
@@ -15,11 +21,17 @@ from train.unseen import Unseen
 
 STRATEGIES = names()
 
+pytestmark = [
+    pytest.mark.training,
+    # Keras converts arrays in a way that numpy 2 has deprecated.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
 
 @pytest.fixture(scope="module")
 def fitted() -> dict[str, FittedFusion]:
     """Every strategy, fitted once."""
-    return {name: strategy(name).fit(fusion_training()) for name in STRATEGIES}
+    return {name: fitted_strategy(name) for name in STRATEGIES}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -33,7 +33,14 @@ pytestmark = [
 
 TRAIN, TEST = 240, 90
 SETTINGS = TrainSettings(
-    strategies=("soft-voting", "concatenation", "ensemble", "voting", "weighted-average"),
+    strategies=(
+        "soft-voting",
+        "concatenation",
+        "ensemble",
+        "voting",
+        "weighted-average",
+        "multi-task",
+    ),
     epochs=1,
     text_folds=3,
     text_costs=(0.3,),

@@ -1,0 +1,188 @@
+"""Small Keras heads on what the modalities' models say: fitted with rows held out to stop by.
+
+A head is a keras.Model from a dict of inputs, `present` float32[N,M] among them, to a dict of
+logits by target. It multiplies what is absent away itself, so that modality dropout is a mask that
+is drawn anew each step. One `Learner` fits the same head on many sets of rows: TensorFlow traces
+its epoch once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.calibration import Labels
+from train.fusion.seam import Present
+from train.quiet_keras import load
+from train.unseen import Floats
+
+PRESENT: Final = "present"
+LABEL: Final = "label"
+_BATCH_ROWS: Final = 128
+_WATCHED_SHARE: Final = 8
+_ANSWER_ROWS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Rows to learn from: inputs by name float64[N,…], zeros where absent, `present` bool[N,M],
+    and targets by output int64[N], -1 where nothing is known.
+    """
+
+    inputs: Mapping[str, Floats]
+    present: Present
+    targets: Mapping[str, Labels]
+
+    def chosen(self, rows: NDArray[Any]) -> "Lesson":
+        """Some of the rows."""
+        return Lesson(
+            {name: values[rows] for name, values in self.inputs.items()},
+            self.present[rows],
+            {name: targets[rows] for name, targets in self.targets.items()},
+        )
+
+    @property
+    def tensors(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Inputs in float32 and targets, as the head takes them."""
+        inputs = {name: values.astype(np.float32) for name, values in self.inputs.items()}
+        inputs[PRESENT] = self.present.astype(np.float32)
+        return inputs, dict(self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a head is fitted: passes over the rows, the rate, its decay, the weight of each target's
+    loss, and how often a modality of a complete row is dropped.
+    """
+
+    epochs: int
+    rate: float
+    weight_decay: float
+    losses: Mapping[str, float]
+    modality_dropout: float
+
+
+class Learner:
+    """Fits heads that `build` makes; equal rows and seed give equal heads."""
+
+    def __init__(self, build: Callable[[], Any], course: Course, seed: int) -> None:
+        _, keras = load()
+        keras.utils.set_random_seed(seed)
+        self._seed, self._course = seed, course
+        self._model = build()
+        self._optimizer = keras.optimizers.AdamW(course.rate, weight_decay=course.weight_decay)
+        self._optimizer.build(self._model.trainable_variables)
+        self._variables = [*self._model.variables, *self._optimizer.variables]
+        self._start = [variable.numpy() for variable in self._variables]
+        self._epoch = _epoch(self._model, self._optimizer, course)
+
+    def fit(self, lesson: Lesson) -> Any:
+        """A head of the weights that told the watched rows best; they may be the first ones."""
+        _, keras = load()
+        for variable, value in zip(self._variables, self._start, strict=True):
+            variable.assign(value)
+        chance = np.random.default_rng(self._seed)
+        order = chance.permutation(len(lesson.present))
+        watched = lesson.chosen(order[: max(1, len(order) // _WATCHED_SHARE)])
+        learned = lesson.chosen(order[len(watched.present) :])
+        tensors = learned.tensors
+        kept, least = self._model.get_weights(), _loss_on(self._model, watched)
+        for number in range(self._course.epochs):
+            batches = _batches(chance, len(learned.present))
+            self._epoch(*tensors, batches, np.int32(number))
+            loss = _loss_on(self._model, watched)
+            if loss < least:
+                kept, least = self._model.get_weights(), loss
+        fitted = keras.models.clone_model(self._model)
+        fitted.set_weights(kept)
+        return fitted
+
+
+def answers(model: Any, inputs: Mapping[str, Floats], present: Present) -> dict[str, Floats]:
+    """Every output of the head, float64, by Keras itself in float32; one row in no other's way."""
+    lesson = Lesson(inputs, present, {})
+    parts: list[dict[str, Any]] = []
+    for start in range(0, max(1, len(present)), _ANSWER_ROWS):
+        given, _ = lesson.chosen(slice(start, start + _ANSWER_ROWS)).tensors  # type: ignore[arg-type]
+        parts.append(model(given, training=False))
+    return {
+        name: np.concatenate([np.asarray(part[name], np.float64) for part in parts])
+        for name in parts[0]
+    }
+
+
+def save_head(model: Any, folder: Path) -> None:
+    """Write head.keras."""
+    model.save(folder / "head.keras")
+
+
+def multiply_adds(model: Any) -> int:
+    """Of one row: each weight of a dense head is used once."""
+    return int(model.count_params())
+
+
+def masked(keras: Any, tensor: Any, present: Any, modality: int) -> Any:
+    """Zeros where the modality is absent."""
+    here = keras.ops.reshape(present[:, modality], (-1, *[1] * (len(tensor.shape) - 1)))
+    return tensor * here
+
+
+def _batches(chance: np.random.Generator, rows: int) -> NDArray[np.int32]:
+    """int32[B,batch]: a new order of the rows, the last batch filled up from the front."""
+    batch = min(_BATCH_ROWS, rows)
+    count = -(-rows // batch)
+    return np.resize(chance.permutation(rows), (count, batch)).astype(np.int32)
+
+
+def _epoch(model: Any, optimizer: Any, course: Course) -> Callable[..., Any]:
+    """One pass as one TensorFlow function."""
+    tf, _ = load()
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]  # TensorFlow has no types.
+    def epoch(inputs: Any, targets: Any, batches: Any, number: Any) -> None:
+        for step in tf.range(tf.shape(batches)[0]):
+            rows = batches[step]
+            given = {name: tf.gather(values, rows) for name, values in inputs.items()}
+            seed = tf.stack([number, step])
+            given[PRESENT] = _dropped(tf, given[PRESENT], seed, course.modality_dropout)
+            truth = {name: tf.gather(values, rows) for name, values in targets.items()}
+            with tf.GradientTape() as tape:
+                loss = _loss(tf, model(given, training=True), truth, course.losses)
+            gradients = tape.gradient(loss, model.trainable_variables)
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    return epoch  # type: ignore[no-any-return, unused-ignore]  # TensorFlow has no types.
+
+
+def _dropped(tf: Any, present: Any, seed: Any, share: float) -> Any:
+    """Of some of the rows that have all modalities, one at random is taken away."""
+    count = tf.shape(present)[0]
+    modalities = present.shape[1]
+    draw = tf.random.stateless_uniform([count], seed)
+    which = tf.random.stateless_uniform([count], seed + 7919, maxval=modalities, dtype=tf.int32)
+    complete = tf.reduce_min(present, axis=1) > 0
+    taken = tf.cast((draw < share) & complete, tf.float32)[:, None]
+    return present * (1 - taken * tf.one_hot(which, modalities))
+
+
+def _loss(tf: Any, logits: Mapping[str, Any], truth: Mapping[str, Any], weights: Any) -> Any:
+    """Cross-entropy of each target where it is known, weighted."""
+    total = 0.0
+    for name, values in truth.items():
+        known = tf.cast(values >= 0, tf.float32)
+        each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(values, 0), logits[name])
+        mean = tf.reduce_sum(each * known) / tf.maximum(tf.reduce_sum(known), 1.0)
+        total += weights[name] * mean
+    return total
+
+
+def _loss_on(model: Any, lesson: Lesson) -> float:
+    """Mean loss of the label on rows that are not learned from."""
+    logits = answers(model, lesson.inputs, lesson.present)[LABEL]
+    top = logits.max(axis=1, keepdims=True)
+    sums = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
+    chosen = logits[np.arange(len(logits)), lesson.targets[LABEL]]
+    return float((sums - chosen).mean())
