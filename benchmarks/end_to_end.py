@@ -7,6 +7,7 @@ once, and the CPU time of the worker's process tree between the two is divided b
 """
 
 import argparse
+import hashlib
 import socket
 import sys
 import tempfile
@@ -19,10 +20,12 @@ from typing import Any, Final
 
 import msgspec
 
+from benchmarks import real_size_bundle
 from benchmarks.provenance import commit, machine
 from benchmarks.real_size_bundle import texts, write_bundle, write_pictures
 from benchmarks.worker_under_test import running
 from schemas.manifest import FEATURE_VERSION
+from train import cnn
 from tuwen import local_kafka
 from tuwen.kafka_client import admin, producer, read_all
 from tuwen.topics import create
@@ -119,8 +122,10 @@ def _flags(settings: WorkerSettings) -> list[str]:
 
 
 def _bundle() -> Path:
-    """The bundle, made once."""
-    bundle = CACHE / f"bundle-{FEATURE_VERSION}"
+    """The bundle, made once from what it is made of."""
+    made_from = [Path(module.__file__ or "").read_bytes() for module in (cnn, real_size_bundle)]
+    made = hashlib.sha256(b"".join(made_from)).hexdigest()[:12]
+    bundle = CACHE / f"bundle-{FEATURE_VERSION}-{made}"
     if not (bundle / "manifest.json").exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as beside:

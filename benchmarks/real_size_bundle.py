@@ -1,6 +1,6 @@
 """A bundle as large as a trained one, and texts and pictures to send it; its weights are random.
 
-What a post costs does not depend on what the weights say: a 64×64×3 compact CNN, 50,000 terms of
+What a post costs does not depend on what the weights say: a compact CNN, 50,000 terms of
 words and pairs of words, soft voting over three labels.
 """
 
@@ -17,7 +17,6 @@ import msgspec
 import numpy as np
 from PIL import Image, ImageDraw
 
-from features.images import decoder_version
 from features.text import terms_of
 from schemas.manifest import (
     CONTRACT_VERSION,
@@ -26,12 +25,12 @@ from schemas.manifest import (
     Evaluation,
     FileSpec,
     GraphSpec,
-    ImageInput,
     Manifest,
     Parity,
     TextBlock,
 )
 from schemas.models import MODELS_CONTRACT_VERSION, Models
+from train.cnn import image_input
 
 LABELS: Final = ("积极", "中性", "消极")
 TERMS: Final = 50_000
@@ -39,7 +38,6 @@ TEXTS: Final = 20_000
 PHRASES: Final = 4_000
 COMMON_WORDS: Final = 30_000
 PICTURES: Final = 200
-_IMAGE: Final = ImageInput(height=64, width=64)
 
 
 def texts(count: int, seed: int) -> list[str]:
@@ -130,9 +128,9 @@ def _image_graph(folder: Path) -> bytes:
     from export.cnn import image_graph
     from train.cnn import SCORES, Heads, build, with_scores
 
-    saved = folder / "image.keras"
-    with_scores(build("compact", _IMAGE, Heads(len(LABELS), None))).save(saved)
-    model = image_graph(saved, _IMAGE, [SCORES])
+    saved, image = folder / "image.keras", image_input("compact")
+    with_scores(build("compact", image, Heads(len(LABELS), None))).save(saved)
+    model = image_graph(saved, image, [SCORES])
     saved.unlink()
     return model
 
@@ -162,7 +160,7 @@ def _models(block: TextBlock) -> Models:
         chosen="soft-voting",
         text=(block,),
         sublinear_tf=True,
-        image=_IMAGE,
+        image=image_input("compact"),
         artefacts=(),
         settings={},
         versions={},
@@ -185,7 +183,7 @@ def _manifest(block: TextBlock, graphs: dict[str, GraphSpec]) -> Manifest:
         strategy="soft-voting",
         graphs=graphs,
         text=(block,),
-        image=msgspec.structs.replace(_IMAGE, decoder_version=decoder_version()),
+        image=image_input("compact"),
         evaluation=Evaluation(0, nothing, nothing, 0.0),
         parity=Parity((), 0, 0, 0, 0, 0),
         settings={},

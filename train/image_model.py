@@ -16,8 +16,16 @@ from numpy.typing import NDArray
 from schemas.progress import Progress
 from train.augmentation import augmented, mirrored
 from train.calibration import Labels
-from train.cnn import LABEL_HEAD, SCORES, TARGET_HEAD, Heads, build, with_scores
-from train.prepared import IMAGE
+from train.cnn import (
+    LABEL_HEAD,
+    REGIONS,
+    SCORES,
+    TARGET_HEAD,
+    Heads,
+    build,
+    image_input,
+    with_outputs,
+)
 from train.quiet_keras import load
 from train.settings import TrainSettings
 from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
@@ -66,6 +74,11 @@ class ImageTraining:
     scores: Unseen
     learning_curve: tuple[dict[str, float], ...]
     collapsed_runs: int
+
+    @property
+    def alone(self) -> Fitted[Any]:
+        """A CNN that never saw the first fold: of `held-out` the shipped one."""
+        return self.folds[0] if self.folds else self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +138,7 @@ def fit_cnn(
     best = min(runs, key=lambda run: run.loss)
     collapsed = sum(not run.learned for run in runs)
     return (
-        Fitted(name, with_scores(best.model), frozenset(rows.ids)),
+        Fitted(name, with_outputs(best.model), frozenset(rows.ids)),
         best.learning_curve,
         collapsed,
     )
@@ -133,11 +146,15 @@ def fit_cnn(
 
 def scored(pixels: NDArray[np.uint8], model: Any) -> Floats:
     """Keras's own predict: float64[N,Ki]."""
+    return image_outputs(pixels, model)[SCORES]
+
+
+def image_outputs(pixels: NDArray[np.uint8], model: Any) -> dict[str, Floats]:
+    """The same of every output: `image.scores` float64[N,Ki], `image.regions` float64[N,R,C]."""
     if not len(pixels):
-        return np.empty((0, model.output[SCORES].shape[1]))
-    return np.asarray(
-        model.predict(pixels, batch_size=_PREDICT_ROWS, verbose=0)[SCORES], np.float64
-    )
+        return {name: np.empty((0, *output.shape[1:])) for name, output in model.output.items()}
+    found = model.predict(pixels, batch_size=_PREDICT_ROWS, verbose=0)
+    return {name: np.asarray(found[name], np.float64) for name in (SCORES, REGIONS)}
 
 
 def run_once(
@@ -152,7 +169,7 @@ def run_once(
     _, keras = load()
     keras.utils.set_random_seed(seed)
     watched, learned = _watched(rows, seed)
-    model = build(settings.cnn, IMAGE, rows.heads)
+    model = build(settings.cnn, image_input(settings.cnn), rows.heads)
     steps = max(1, len(learned) // settings.batch_images)
     step = _step(model, settings, steps * epochs)
     chance = np.random.default_rng(seed)

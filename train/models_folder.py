@@ -17,7 +17,7 @@ from train.arrays import save_arrays
 from train.corpus import Corpus
 from train.fusion.seam import MODALITIES, FittedFusion
 from train.image_model import ImageTraining
-from train.prepared import IMAGE, Prepared
+from train.prepared import Prepared
 from train.reference import Answering, write_reference
 from train.settings import TrainSettings
 from train.text_model import TextTraining
@@ -68,7 +68,9 @@ def write_models(
     (folder / "evaluation.json").write_bytes(_readable(dict(evaluations)))
     save_arrays(folder / "oof.npz", _out_of_fold(trained))
     fusions = {name: fitted.model for name, fitted in trained.fusions.items()}
-    answering = Answering(trained.text.model.model, trained.image.model.model, fusions)
+    answering = Answering(
+        trained.text.model.model, trained.image.model.model, trained.half.image, fusions
+    )
     (folder / "reference").mkdir()
     write_reference(folder / "reference", corpus, answering, settings.reference_rows_max, progress)
 
@@ -98,7 +100,7 @@ def _models(corpus: Corpus, trained: Trained, settings: TrainSettings) -> Models
         chosen=settings.strategies[0],
         text=tuple(each.block for each in trained.text.model.model.vectorisers),
         sublinear_tf=True,
-        image=IMAGE,
+        image=trained.half.image,
         artefacts=tuple(Artefact(each.name, row_ids(each.rows)) for each in trained.artefacts),
         settings={**msgspec.to_builtins(settings), "text_cost": trained.text.cost},
         versions=_versions(),

@@ -10,17 +10,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features.images import ImageLimits, ImageProblem, decode, decoder_version
+from features.images import ImageLimits, ImageProblem, decode
 from schemas.manifest import ImageInput
 from schemas.progress import Progress
 from train.calibration import Labels
+from train.cnn import image_input
 from train.corpus import Corpus
 from train.errors import CorpusError
 from train.groups import fold_numbers, rows_apart
 from train.rows import Row
 from train.settings import HELD_OUT_FOLDS, TrainSettings
 
-IMAGE: Final = ImageInput(height=64, width=64, decoder_version=decoder_version())
 LIMITS: Final = ImageLimits(bytes_max=64 * 1024 * 1024, pixels_max=80_000_000)
 # Decoding lets other threads run.
 _THREADS: Final = 2
@@ -31,10 +31,12 @@ _CHUNK: Final = 500
 class Prepared:
     """Rows of one half in order. `pixels` uint8[N,H,W,C] is zero where `present[:, 1]` is False.
 
-    `present` bool[N,2]: text, image. `text_folds` and `image_folds` int64[N], groups whole.
+    `image` is how they were made of bytes; `present` bool[N,2]: text, image; `text_folds` and
+    `image_folds` int64[N], groups whole.
     """
 
     rows: tuple[Row, ...]
+    image: ImageInput
     pixels: NDArray[np.uint8]
     present: NDArray[np.bool_]
     labels: Labels
@@ -60,7 +62,8 @@ def prepare_train(corpus: Corpus, settings: TrainSettings, progress: Progress) -
     keys = [corpus.content_keys(row) for row in corpus.train]
     apart = rows_apart(keys, [corpus.content_keys(row) for row in corpus.test])
     rows = tuple(row for row, kept in zip(corpus.train, apart, strict=True) if kept)
-    pixels, readable = decoded(corpus, rows, progress)
+    image = image_input(settings.cnn)
+    pixels, readable = decoded(corpus, rows, image, progress)
     usable = [number for number, row in enumerate(rows) if row.text is not None or readable[number]]
     _check_enough(corpus, [rows[number] for number in usable], settings)
     rows, pixels, readable = tuple(rows[n] for n in usable), pixels[usable], readable[usable]
@@ -68,6 +71,7 @@ def prepare_train(corpus: Corpus, settings: TrainSettings, progress: Progress) -
     labels = [row.label for row in rows]
     return Prepared(
         rows,
+        image,
         pixels,
         present(rows, readable),
         np.asarray(labels, np.int64),
@@ -77,13 +81,14 @@ def prepare_train(corpus: Corpus, settings: TrainSettings, progress: Progress) -
     )
 
 
-def prepare_test(corpus: Corpus, progress: Progress) -> Prepared:
+def prepare_test(corpus: Corpus, settings: TrainSettings, progress: Progress) -> Prepared:
     """The test half; it has no folds."""
-    pixels, readable = decoded(corpus, corpus.test, progress)
+    image = image_input(settings.cnn)
+    pixels, readable = decoded(corpus, corpus.test, image, progress)
     labels = np.asarray([row.label for row in corpus.test], np.int64)
     none = np.zeros(len(labels), np.int64)
     there = present(corpus.test, readable)
-    return Prepared(corpus.test, pixels, there, labels, none, none, left_out=0)
+    return Prepared(corpus.test, image, pixels, there, labels, none, none, left_out=0)
 
 
 def present(rows: Sequence[Row], readable: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -93,19 +98,19 @@ def present(rows: Sequence[Row], readable: NDArray[np.bool_]) -> NDArray[np.bool
 
 
 def decoded(
-    corpus: Corpus, rows: Sequence[Row], progress: Progress
+    corpus: Corpus, rows: Sequence[Row], image: ImageInput, progress: Progress
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """uint8[N,H,W,C], zero where there is no picture, and bool[N], where there is one."""
-    pixels = np.zeros((len(rows), IMAGE.height, IMAGE.width, IMAGE.channels), np.uint8)
+    pixels = np.zeros((len(rows), image.height, image.width, image.channels), np.uint8)
     readable = np.zeros(len(rows), np.bool_)
 
     def read(number: int) -> None:
         row = rows[number]
         if row.image is None:
             return
-        image = decode(corpus.image_path(row).read_bytes(), IMAGE, LIMITS)
-        if not isinstance(image, ImageProblem):
-            pixels[number], readable[number] = image, True
+        picture = decode(corpus.image_path(row).read_bytes(), image, LIMITS)
+        if not isinstance(picture, ImageProblem):
+            pixels[number], readable[number] = picture, True
 
     with ThreadPoolExecutor(_THREADS) as threads:
         for done, _ in enumerate(threads.map(read, range(len(rows))), start=1):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.images import ImageProblem, decode
+from schemas.manifest import ImageInput
 from schemas.models import ReferenceRow
 from schemas.progress import Progress
 from train.adversarial import write_rows
@@ -22,7 +23,7 @@ from train.arrays import save_arrays
 from train.corpus import Corpus
 from train.fusion.seam import FittedFusion
 from train.image_model import scored
-from train.prepared import IMAGE, LIMITS
+from train.prepared import LIMITS
 from train.reference_terms import reference_terms, reference_tokens
 from train.text_model import TextModel
 from train.unseen import Floats
@@ -34,6 +35,7 @@ class Answering:
 
     text: TextModel
     image: Any
+    image_input: ImageInput
     fusions: Mapping[str, FittedFusion]
 
 
@@ -59,7 +61,7 @@ def reference_scores(
     rows: Sequence[ReferenceRow], corpus: Corpus, folder: Path, models: Answering
 ) -> dict[str, NDArray[Any]]:
     """The stages' scores by name, float64[N,D], NaN where a modality is absent, and `present`."""
-    pixels, readable = _pixels(rows, corpus, folder)
+    pixels, readable = _pixels(rows, corpus, folder, models.image_input)
     has_text = np.array([bool(row.text and not row.text.isspace()) for row in rows])
     present = np.stack((has_text, readable), axis=1)
     scores: dict[str, Floats] = {}
@@ -82,18 +84,18 @@ def _spread(values: Floats, there: NDArray[np.bool_]) -> Floats:
 
 
 def _pixels(
-    rows: Sequence[ReferenceRow], corpus: Corpus, folder: Path
+    rows: Sequence[ReferenceRow], corpus: Corpus, folder: Path, image: ImageInput
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """uint8[N,H,W,C] and bool[N]: whether there is an image that can be decoded."""
-    pixels = np.zeros((len(rows), IMAGE.height, IMAGE.width, IMAGE.channels), np.uint8)
+    pixels = np.zeros((len(rows), image.height, image.width, image.channels), np.uint8)
     readable = np.zeros(len(rows), np.bool_)
     for number, row in enumerate(rows):
         if row.image is None:
             continue
         root = corpus.folder if row.image_in == "corpus" else folder / "images"
-        image = decode((root / row.image).read_bytes(), IMAGE, LIMITS)
-        if not isinstance(image, ImageProblem):
-            pixels[number], readable[number] = image, True
+        picture = decode((root / row.image).read_bytes(), image, LIMITS)
+        if not isinstance(picture, ImageProblem):
+            pixels[number], readable[number] = picture, True
     return pixels, readable
 
 

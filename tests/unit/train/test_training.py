@@ -16,10 +16,9 @@ from schemas.models import Models, ReferenceRow
 from schemas.progress import silent
 from tests.unit.train.corpora import good_corpus
 from train import augmentation, training
-from train.cnn import Heads, build, with_scores
+from train.cnn import Heads, build, image_input, with_scores
 from train.errors import CorpusError
 from train.image_model import ImageRows, fit_image
-from train.prepared import IMAGE
 from train.quiet_keras import load
 from train.settings import Cnn, TrainSettings
 from train.training import TrainingSummary, train
@@ -167,7 +166,7 @@ def test_the_saved_cnn_gives_the_reference_scores(trained: Trained) -> None:
     _, keras = load()
     model = keras.models.load_model(trained.models / "image" / "model.keras")
     scores = np.load(trained.models / "reference" / "scores.npz")
-    blank = np.full((1, 64, 64, 3), 255, np.uint8)
+    blank = np.full((1, 48, 48, 3), 255, np.uint8)
     lines = (trained.models / "reference" / "rows.jsonl").read_bytes().splitlines()
     ids = [msgspec.json.decode(line, type=ReferenceRow).id for line in lines]
     recorded = scores["image.scores"][ids.index("adversarial image blank.png")]
@@ -252,7 +251,7 @@ def test_older_models_are_replaced_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("labels", "width"), [(2, 1), (3, 3)])
 def test_the_briefs_cnn_is_as_the_brief_draws_it(labels: int, width: int) -> None:
     """Conv 32 3×3, MaxPool, Flatten, Dense 64, and a sigmoid or softmax head."""
-    model = build("brief", IMAGE, Heads(labels, 4))
+    model = build("brief", image_input("brief"), Heads(labels, 4))
     kinds = [type(layer).__name__ for layer in model.layers]
     drawn = ["InputLayer", "Rescaling", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dense"]
     assert kinds == drawn
@@ -266,7 +265,8 @@ def test_two_labels_without_targets_can_be_learned(cnn: Cnn) -> None:
     """Bright and dark pictures: one sigmoid, or two logits, tell them apart on unseen rows."""
     chance = np.random.default_rng(2)
     labels = np.arange(80) % 2
-    pixels = chance.integers(0, 60, (80, 64, 64, 3)) + 190 * labels[:, None, None, None]
+    side = image_input(cnn).height
+    pixels = chance.integers(0, 60, (80, side, side, 3)) + 190 * labels[:, None, None, None]
     ids = tuple(str(number) for number in range(80))
     none = np.full(80, -1)
     rows = ImageRows(
@@ -282,10 +282,11 @@ def test_two_labels_without_targets_can_be_learned(cnn: Cnn) -> None:
 
 def test_the_compact_cnn_is_small_and_has_two_heads() -> None:
     """Labels and what the image itself shows, side by side."""
-    model = build("compact", IMAGE, Heads(3, 4))
+    image = image_input("compact")
+    model = build("compact", image, Heads(3, 4))
     assert model.count_params() < 90_000
     assert with_scores(model).output["image.scores"].shape == (None, 7)
-    assert with_scores(build("compact", IMAGE, Heads(3, None))).output["image.scores"].shape[1] == 3
+    assert with_scores(build("compact", image, Heads(3, None))).output["image.scores"].shape[1] == 3
 
 
 @pytest.mark.parametrize("change", [augmentation.augmented, augmentation.mirrored])
