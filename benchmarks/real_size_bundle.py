@@ -126,10 +126,10 @@ def _graphs(folder: Path, block: TextBlock, terms: int) -> dict[str, GraphSpec]:
 
 def _image_graph(folder: Path) -> bytes:
     from export.cnn import image_graph
-    from train.cnn import SCORES, Heads, build, with_scores
+    from train.cnn import SCORES, Heads, build, with_outputs
 
     saved, image = folder / "image.keras", image_input("compact")
-    with_scores(build("compact", image, Heads(len(LABELS), None))).save(saved)
+    with_outputs(build("compact", image, Heads(len(LABELS), None))).save(saved)
     model = image_graph(saved, image, [SCORES])
     saved.unlink()
     return model

@@ -21,6 +21,7 @@ from export.text_graph import text_graph
 from features.images import decoder_version
 from inference.bundle import load
 from inference.graph import Graph
+from inference.wiring import TOKENS
 from schemas.manifest import (
     CONTRACT_VERSION,
     FEATURE_VERSION,
@@ -135,6 +136,7 @@ def _written(
     models = folder.models
     graphs = _graphs(folder, chosen, name, partial, progress)
     text = tuple(_block(folder, block, partial) for block in models.text)
+    has_tokens = TOKENS in graphs["text"].inputs if "text" in graphs else False
     manifest = Manifest(
         contract=CONTRACT_VERSION,
         feature_version=FEATURE_VERSION,
@@ -152,6 +154,7 @@ def _written(
         versions={**models.versions, **_versions()},
         seed=models.seed,
         corpus_sha256=models.corpus_sha256,
+        tokens=models.tokens if has_tokens else None,
     )
     # The same content has the same version, whenever and wherever it is exported.
     digest = hashlib.sha256(msgspec.json.encode(manifest, order="sorted")).hexdigest()
@@ -172,7 +175,7 @@ def _graphs(
     for number, modality in enumerate(models.modalities):
         progress("convert", number, total, modality)
         outputs = [tensor for tensor in wanted if tensor.startswith(f"{modality}.")]
-        graphs[modality] = _graph(partial, modality, _converted(folder, modality, outputs))
+        graphs[modality] = _graph(partial, modality, _converted(folder, name, modality, outputs))
     progress("convert", total - 1, total, "fusion")
     own = folder.path / "fusion" / name
     parts = Parts(models.modalities, len(models.labels), _sides(graphs), own)
@@ -182,7 +185,7 @@ def _graphs(
     return graphs
 
 
-def _converted(folder: ModelsFolder, modality: str, outputs: list[str]) -> bytes:
+def _converted(folder: ModelsFolder, name: str, modality: str, outputs: list[str]) -> bytes:
     if modality == "text":
         return text_graph(folder.models, folder.weights("text/model.npz"), outputs)
     if folder.models.image is None:
@@ -191,7 +194,8 @@ def _converted(folder: ModelsFolder, modality: str, outputs: list[str]) -> bytes
         )
     from export.cnn import image_graph  # TensorFlow takes seconds: text alone does without.
 
-    return image_graph(folder.path / "image" / "model.keras", folder.models.image, outputs)
+    file = folder.path / folder.models.image_models.get(name, "image/model.keras")
+    return image_graph(file, folder.models.image, outputs)
 
 
 def _sides(graphs: Mapping[str, GraphSpec]) -> dict[str, tuple[int, ...]]:

@@ -18,7 +18,10 @@ _SMALLEST_NORM = 1e-30
 
 
 def text_graph(models: Models, weights: Weights, outputs: Sequence[str]) -> bytes:
-    """`<block>.ids`, `<block>.counts` → `text.scores` [N,Kt], `text.embedding` [N,D] if asked."""
+    """`<block>.ids`, `<block>.counts` → `text.scores` [N,Kt], `text.embedding` [N,D] if asked.
+
+    `text.tokens` [N,L,D] and `text.mask` [N,L], if asked, take `tokens.ids` besides.
+    """
     graph = OnnxGraph("text")
     columns = _columns(weights, outputs)
     summed = _summed(graph, models, weights, columns)
@@ -31,6 +34,8 @@ def text_graph(models: Models, weights: Weights, outputs: Sequence[str]) -> byte
         graph.output("text.embedding", parts[1], ("N", embedding_width))
     scores = graph.node("Add", [parts[0], graph.floats("intercepts", weights["intercepts"])])
     graph.output("text.scores", scores, ("N", scores_width))
+    if "text.tokens" in outputs:
+        _tokens(graph, models, weights)
     return graph.model()
 
 
@@ -84,3 +89,15 @@ def _block(
     rows = graph.node("Gather", [graph.floats(f"{name}.table", table), ids])
     product = graph.node("MatMul", [graph.node("Unsqueeze", [tf, axis]), rows])
     return graph.node("Div", [graph.node("Squeeze", [product, axis]), norm])
+
+
+def _tokens(graph: OnnxGraph, models: Models, weights: Weights) -> None:
+    """A row of the table for each id, and whether it is one, for the pad is none."""
+    assert models.tokens is not None, "models without tokens have no such output"
+    table, length = weights["tokens"], models.tokens.length
+    ids = graph.input("tokens.ids", INT64, ("N", length))
+    padded = np.vstack([table, np.zeros((1, table.shape[1]))])
+    rows = graph.node("Gather", [graph.floats("tokens.table", padded), ids])
+    graph.output("text.tokens", rows, ("N", length, table.shape[1]))
+    known = graph.node("Less", [ids, graph.ints("tokens.pad", len(table))])
+    graph.output("text.mask", graph.node("Cast", [known], to=FLOAT), ("N", length))

@@ -56,6 +56,10 @@ class NgramIndex:
             levels.append(self._level(distinct, ends))
         return levels
 
+    def alone(self, units: Ints) -> Ints:
+        """The column of each unit by itself; `columns` where no term is that unit alone."""
+        return self._levels[0][1][units]
+
     @staticmethod
     def _ends(paths: Sequence[Sequence[int]], length: int) -> dict[int, int]:
         return {path[0]: column for column, path in enumerate(paths) if len(path) == length}

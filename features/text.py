@@ -161,6 +161,20 @@ class TextVectoriser:
         """Distinct ids int64[N,T] and their counts float32[N,T]; id V with count 1 pads."""
         return self.counts(texts).packed(np.arange(len(texts)))
 
+    def ordered(self, texts: Sequence[str], length: int) -> Ints:
+        """Ids int64[N,length] of the first known units in their order; id V fills up.
+
+        A unit is known when it is a term by itself.
+        """
+        units, _, rows = self._units(clean_batch(self.block, texts))
+        columns = self._index.alone(units)
+        rows, columns = rows[columns < self.pad], columns[columns < self.pad]
+        place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        kept = place < length
+        ids = np.full((len(texts), length), self.pad, np.int64)
+        ids[rows[kept], place[kept]] = columns[kept]
+        return ids
+
     def _units(self, cleaned: list[str]) -> tuple[Ints, Ints, Ints]:
         """The batch as flat unit numbers, with segment and row of each."""
         if self.block.analyzer == "words":

@@ -8,13 +8,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from features.text import BlockError, TextVectoriser
 from inference.errors import BundleError
 from inference.graph import Graph
 from inference.onnx_wire import NotOnnx, operators
-from inference.wiring import COUNTS, IDS, wiring_problem
+from inference.wiring import COUNTS, IDS, TOKENS, wiring_problem
 from schemas.manifest import (
     CONTRACT_VERSION,
     FEATURE_VERSION,
@@ -44,6 +45,14 @@ class Bundle:
     graphs: Mapping[str, Graph]
     vectorisers: tuple[TextVectoriser, ...]
 
+    def tokens(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
+        """`tokens.ids` of the texts, where the bundle has such an input."""
+        wanted = self.manifest.tokens
+        if wanted is None:
+            return None
+        [own] = [v for v in self.vectorisers if v.block.name == wanted.block]
+        return own.ordered(texts, wanted.length)
+
 
 def load(path: Path, threads: int = 1) -> Bundle:
     """Read and verify the bundle in the folder `path`. Raises BundleError.
@@ -72,6 +81,9 @@ def _check_runs(bundle: Bundle) -> None:
     for vectoriser in bundle.vectorisers:
         name = vectoriser.block.name
         inputs[name + IDS], inputs[name + COUNTS] = vectoriser.ids_and_counts([""])
+    tokens = bundle.tokens([""])
+    if tokens is not None:
+        inputs[TOKENS] = tokens
     try:
         bundle.graphs["text"].run(inputs, list(spec.outputs))
     except Exception as error:  # as above.

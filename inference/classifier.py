@@ -11,7 +11,7 @@ from features.ngrams import Counts, Ints
 from features.text import TextVectoriser
 from inference.bundle import Bundle
 from inference.graph import NUMPY_TYPES, Arrays, Graph
-from inference.wiring import COUNTS, IDS, PIXELS, PRESENT, SCORES, WEIGHTS
+from inference.wiring import COUNTS, IDS, PIXELS, PRESENT, SCORES, TOKENS, WEIGHTS
 from schemas.manifest import Manifest, TensorSpec
 from schemas.verdict import Modality
 
@@ -62,6 +62,7 @@ class Classifier:
         self.labels: Final = bundle.manifest.labels
         self._graphs = bundle.graphs
         self._vectorisers = bundle.vectorisers
+        self._tokens = bundle.tokens
         self._columns = {name: m for m, name in enumerate(self.manifest.modalities)}
         fusion = self.manifest.graphs["fusion"]
         self._fusion_inputs = tuple(name for name in fusion.inputs if name != PRESENT)
@@ -112,8 +113,12 @@ class Classifier:
             return
         held = [texts[row] or "" for row in rows]
         counts = [vectoriser.counts(held) for vectoriser in self._vectorisers]
+        tokens = self._tokens(held)
         for places in chunks(np.max([block.lengths for block in counts], axis=0)):
-            yield TextChunk(rows[places], _inputs(self._vectorisers, counts, places))
+            inputs = _inputs(self._vectorisers, counts, places)
+            if tokens is not None:
+                inputs[TOKENS] = tokens[places]
+            yield TextChunk(rows[places], inputs)
 
     def _outputs(self, features: Features, names: Sequence[str]) -> Arrays:
         """The named outputs of the modalities' graphs, by row of the batch."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from schemas.manifest import Manifest, TensorSpec
 
-IDS, COUNTS = ".ids", ".counts"
+IDS, COUNTS, TOKENS = ".ids", ".counts", "tokens.ids"
 PIXELS, PRESENT, SCORES, WEIGHTS = "pixels", "present", "scores", "weights"
 
 
@@ -32,6 +32,8 @@ def _declared(manifest: Manifest) -> Iterator[str]:
     names = [block.name for block in manifest.text]
     if len(set(names)) != len(names):
         yield f"two text blocks have one name: {names}"
+    if manifest.tokens is not None and manifest.tokens.block not in names:
+        yield f"tokens are of the block {manifest.tokens.block!r}, and there are {names}"
     if bool(names) != ("text" in manifest.modalities):
         yield "text blocks and the modality text must both be there, or neither"
     if (manifest.image is None) == ("image" in manifest.modalities):
@@ -42,11 +44,13 @@ def _modalities(manifest: Manifest) -> Iterator[str]:
     if "text" in manifest.graphs:
         inputs = manifest.graphs["text"].inputs
         wanted = {block.name + end for block in manifest.text for end in (IDS, COUNTS)}
+        wanted |= {TOKENS} if manifest.tokens is not None else set()
         if set(inputs) != wanted:
             yield f"the text graph takes {sorted(inputs)}, and the blocks give {sorted(wanted)}"
         for name, spec in inputs.items():
             dtype = "tensor(int64)" if name.endswith(IDS) else "tensor(float)"
-            yield from _tensor(name, spec, dtype, (None, None))
+            length = manifest.tokens.length if manifest.tokens and name == TOKENS else None
+            yield from _tensor(name, spec, dtype, (None, length))
     image = manifest.image
     if "image" in manifest.graphs and image is not None:
         inputs = manifest.graphs["image"].inputs

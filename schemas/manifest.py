@@ -69,6 +69,16 @@ class TextBlock(Strict, frozen=True):
     ngrams: tuple[int, int] = (1, 1)
 
 
+class TokensInput(Strict, frozen=True):
+    """The first `length` known units of a text in their order, as `tokens.ids` int64[N,length].
+
+    The ids are the block's; a unit is known when it is a term by itself, and id V fills up.
+    """
+
+    block: str
+    length: int
+
+
 class ImageInput(Strict, frozen=True):
     """How bytes become `pixels` uint8[N,H,W,C]; scaling to floats is in the graph."""
 
@@ -135,3 +145,5 @@ class Manifest(Strict, frozen=True):
     versions: dict[str, str]
     seed: int
     corpus_sha256: str
+    tokens: TokensInput | None = None
+    """Where a strategy attends to single words."""

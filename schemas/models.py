@@ -6,8 +6,10 @@
       text/model.npz                  `<block>.idf` float64[V], `coefficients` float64[Kt,ΣV],
                                       `intercepts` float64[Kt]; optionally
                                       `embedding` float64[ΣV,D] (embedding = tf-idf @ embedding)
+                                      and `tokens` float64[V,D], a row for each term of the block
+                                      that `Models.tokens` names
       image/model.keras               input uint8 or float32 0..255 [N,H,W,C] → named outputs
-                                      `image.scores` logits [N,Ki] (and `image.embedding` [N,D])
+                                      `image.scores` logits [N,Ki] (and `image.regions` [N,R,C])
       fusion/<strategy>/strategy.json settings of the strategy's own, as JSON
       fusion/<strategy>/weights.npz   its arrays, as JSON and npz read them without pickle
       oof.npz                         `ids`, `folds`, `labels`, `text.scores`, `image.scores`
@@ -19,7 +21,9 @@
                                       absent or no block cuts words
       reference/scores.npz            per stage float64, rows in the order of rows.jsonl, NaN where
                                       a modality is absent: `text.scores`, `image.scores`,
-                                      `text.embedding` and `image.embedding` where they exist,
+                                      `text.embedding`, `text.tokens` and `text.mask` where they
+                                      exist, `<strategy>/image.scores` and
+                                      `<strategy>/image.regions` of a CNN of its own,
                                       `<strategy>.scores` [N,K] published probabilities,
                                       `<strategy>.weights` [N,M] and `<strategy>.gaps` [N] where
                                       it has them, `present` bool[N,M]
@@ -62,15 +66,20 @@ weights.npz:
   model from those inputs float32, zeros where absent, and `present` float32 [N,M] to logits by
   target: `label` [N,K], and `text`, `image` where the corpus says what those show themselves;
   `A` [P,K+ΣKm,K], `b` [P,K]: published = softmax([label, raw scores of all modalities], A, b).
+`attention`, strategy.json {"features": [inputs of the head], "scores": [raw scores]}, weights.npz
+  and head.keras: `base.A` [P,ΣKm,K], `base.b` [P,K] as of `ensemble`, before its softmax:
+  base = raw scores @ base.A[pattern] + base.b[pattern]; the head takes those inputs, `base` and
+  `present`, and gives `label` [N,K] and `weights` [N,M]; `A`, `b` as of `multi-task`.
 Weights by modality, which sum to 1 over what is present: of `soft-voting` and `weighted-average`
-  votes_m and weights_m over their sum, of `voting` equal shares of the voters of the winner.
+  votes_m and weights_m over their sum, of `voting` equal shares of the voters of the winner, of
+  `attention` the shares of words and regions in what is attended to.
 """
 
 from typing import Any, Final, Literal
 
 import msgspec
 
-from schemas.manifest import ImageInput, Strict, TextBlock
+from schemas.manifest import ImageInput, Strict, TextBlock, TokensInput
 from schemas.verdict import Modality
 
 MODELS_CONTRACT_VERSION: Final = 1
@@ -114,3 +123,7 @@ class Models(Strict, frozen=True):
     corpus_sha256: str
     folds: int
     learning_curve: tuple[dict[str, float], ...] = msgspec.field(default=())
+    tokens: TokensInput | None = None
+    """Where `text/model.npz` has a table for single words."""
+    image_models: dict[str, str] = msgspec.field(default_factory=dict)
+    """The file of a strategy that has a CNN of its own; of the others it is image/model.keras."""

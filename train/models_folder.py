@@ -10,19 +10,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.manifest import FEATURE_VERSION, Evaluation
+from schemas.manifest import FEATURE_VERSION, Evaluation, TokensInput
 from schemas.models import MODELS_CONTRACT_VERSION, MODELS_FILE, Artefact, Models
 from schemas.progress import Progress
+from train.answering import Answering
 from train.arrays import save_arrays
 from train.corpus import Corpus
+from train.fusion.registry import strategy
 from train.fusion.seam import MODALITIES, FittedFusion
 from train.image_model import ImageTraining
 from train.prepared import Prepared
-from train.reference import Answering, write_reference
+from train.reference import write_reference
 from train.settings import TrainSettings
-from train.text_model import TextTraining
+from train.text_model import TOKENS_LENGTH, TextModel, TextTraining
 from train.unseen import Fitted, row_ids
 
+_OWN_IMAGE: Final = "image/first-fold.keras"
 _PACKAGES: Final = (
     "tensorflow",
     "tensorflow-cpu",
@@ -45,6 +48,20 @@ class Trained:
     text: TextTraining
     image: ImageTraining
     fusions: Mapping[str, Fitted[FittedFusion]]
+    apart: frozenset[str]
+    """The strategies that have a CNN of their own: the one that never saw the first fold."""
+
+    @property
+    def answering(self) -> Answering:
+        """What is shipped."""
+        return Answering(
+            self.text.model.model,
+            self.image.model.model,
+            self.half.image,
+            {name: fitted.model for name, fitted in self.fusions.items()},
+            dict.fromkeys(self.apart, self.image.alone.model),
+            {name: strategy(name).needs(MODALITIES) for name in self.fusions},
+        )
 
     @property
     def artefacts(self) -> tuple[Fitted[Any], ...]:
@@ -67,12 +84,10 @@ def write_models(
     (folder / MODELS_FILE).write_bytes(_readable(models))
     (folder / "evaluation.json").write_bytes(_readable(dict(evaluations)))
     save_arrays(folder / "oof.npz", _out_of_fold(trained))
-    fusions = {name: fitted.model for name, fitted in trained.fusions.items()}
-    answering = Answering(
-        trained.text.model.model, trained.image.model.model, trained.half.image, fusions
-    )
     (folder / "reference").mkdir()
-    write_reference(folder / "reference", corpus, answering, settings.reference_rows_max, progress)
+    write_reference(
+        folder / "reference", corpus, trained.answering, settings.reference_rows_max, progress
+    )
 
 
 def is_models_folder(folder: Path) -> bool:
@@ -85,6 +100,8 @@ def _write_parts(folder: Path, trained: Trained) -> None:
     trained.text.model.model.save(folder / "text")
     (folder / "image").mkdir()
     trained.image.model.model.save(folder / "image" / "model.keras")
+    if trained.apart:
+        trained.image.alone.model.save(folder / _OWN_IMAGE)
     for name, fitted in trained.fusions.items():
         (folder / "fusion" / name).mkdir(parents=True)
         fitted.model.save(folder / "fusion" / name)
@@ -109,7 +126,15 @@ def _models(corpus: Corpus, trained: Trained, settings: TrainSettings) -> Models
         corpus_sha256=corpus.sha256,
         folds=settings.folds,
         learning_curve=trained.image.learning_curve,
+        tokens=_tokens(trained.text.model.model),
+        image_models=dict.fromkeys(sorted(trained.apart), _OWN_IMAGE),
     )
+
+
+def _tokens(model: TextModel) -> TokensInput | None:
+    if model.tokens is None:
+        return None
+    return TokensInput(model.vectorisers[0].block.name, TOKENS_LENGTH)
 
 
 def _out_of_fold(trained: Trained) -> dict[str, NDArray[Any]]:

@@ -4,8 +4,7 @@ Nothing here goes through the code that serves, but for the decoding of images, 
 second implementation: texts are cleaned and cut anew, by jieba.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,13 @@ from schemas.manifest import ImageInput
 from schemas.models import ReferenceRow
 from schemas.progress import Progress
 from train.adversarial import write_rows
+from train.answering import Answering
 from train.arrays import save_arrays
 from train.corpus import Corpus
-from train.fusion.seam import FittedFusion
-from train.image_model import scored
 from train.prepared import LIMITS
 from train.reference_terms import reference_terms, reference_tokens
-from train.text_model import TextModel
+from train.text_model import TOKENS_LENGTH, TextModel
 from train.unseen import Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Answering:
-    """Everything that answers: the models as they are shipped."""
-
-    text: TextModel
-    image: Any
-    image_input: ImageInput
-    fusions: Mapping[str, FittedFusion]
 
 
 def write_reference(
@@ -64,23 +52,18 @@ def reference_scores(
     pixels, readable = _pixels(rows, corpus, folder, models.image_input)
     has_text = np.array([bool(row.text and not row.text.isspace()) for row in rows])
     present = np.stack((has_text, readable), axis=1)
-    scores: dict[str, Floats] = {}
     texts = [row.text or "" for row, there in zip(rows, has_text, strict=True) if there]
-    for name, values in _text_outputs(texts, models.text).items():
-        scores[name] = _spread(values, has_text)
-    scores["image.scores"] = _spread(scored(pixels[readable], models.image), readable)
-    published: dict[str, Floats] = {}
+    inputs = models.inputs(_text_outputs(texts, models.text), pixels, present)
+    written: dict[str, NDArray[Any]] = {}
     for strategy, fusion in models.fusions.items():
-        published[f"{strategy}.scores"] = fusion.predict(scores, present)
-        beside = fusion.beside(scores, present)
-        published |= {f"{strategy}.{name}": values for name, values in beside.items()}
-    return {**scores, **published, "present": present}
-
-
-def _spread(values: Floats, there: NDArray[np.bool_]) -> Floats:
-    spread = np.full((len(there), values.shape[1]), np.nan)
-    spread[there] = values
-    return spread
+        own = strategy in models.own_images
+        for name, values in inputs[strategy].items():
+            placed = f"{strategy}/{name}" if own and name.startswith("image.") else name
+            written[placed] = values.astype(np.float32) if values.ndim > 2 else values
+        written[f"{strategy}.scores"] = fusion.predict(inputs[strategy], present)
+        beside = fusion.beside(inputs[strategy], present)
+        written |= {f"{strategy}.{name}": values for name, values in beside.items()}
+    return {**written, "present": present}
 
 
 def _pixels(
@@ -105,7 +88,18 @@ def _text_outputs(texts: Sequence[str], model: TextModel) -> dict[str, Floats]:
         each.tfidf.transform([reference_terms(each.block, text) for text in texts])
         for each in model.vectorisers
     ]
-    return model.outputs(sparse.hstack(parts, format="csr"))
+    ids = np.array([_token_ids(text, model) for text in texts], np.int64)
+    tokens = model.token_outputs(ids.reshape(len(texts), TOKENS_LENGTH))
+    return model.outputs(sparse.hstack(parts, format="csr")) | tokens
+
+
+def _token_ids(text: str, model: TextModel) -> list[int]:
+    """The first known units of the first block in their order, and the pad."""
+    first = model.vectorisers[0]
+    alone = msgspec.structs.replace(first.block, ngrams=(1, 1))
+    columns = first.tfidf.vocabulary_
+    known = [columns[unit] for unit in reference_terms(alone, text) if unit in columns]
+    return [*known, *[len(columns)] * TOKENS_LENGTH][:TOKENS_LENGTH]
 
 
 def _tokens(text: str, model: TextModel) -> list[str] | None:

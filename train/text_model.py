@@ -19,7 +19,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
-from features.text import terms_of
+from features.text import TextVectoriser, terms_of
 from schemas.manifest import FileSpec, TextBlock
 from train.arrays import save_arrays
 from train.calibration import Labels, calibrate, log_loss
@@ -28,6 +28,9 @@ from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
 
 _NOT_YET_HASHED: Final = ""
 _ITERATIONS_MAX: Final = 5000
+TOKENS_LENGTH: Final = 64
+"""Words of a text that a strategy attends to."""
+_TOKEN_SIDES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class TextModel:
     vectorisers: tuple[Vectoriser, ...]
     svm: Any
     embedding: Floats | None
+    tokens: Floats | None = None
+    """float64[V,D]: a row for each term of the first block, for single units in their order."""
 
     def outputs(self, x: sparse.csr_matrix) -> dict[str, Floats]:
         """`text.scores` float64[N,Kt], `text.embedding` float64[N,D], by scikit-learn."""
@@ -60,11 +65,26 @@ class TextModel:
             outputs["text.embedding"] = np.asarray(x @ self.embedding)
         return outputs
 
+    def token_ids(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """int64[N,L] of the first block, as serving makes them."""
+        first = self.vectorisers[0]
+        return TextVectoriser(first.block, first.vocabulary).ordered(texts, TOKENS_LENGTH)
+
+    def token_outputs(self, ids: NDArray[np.int64]) -> dict[str, Floats]:
+        """`text.tokens` float64[N,L,D] and `text.mask` float64[N,L], if there is a table."""
+        if self.tokens is None:
+            return {}
+        padded = np.vstack([self.tokens, np.zeros((1, self.tokens.shape[1]))])
+        mask = np.asarray(ids < len(self.tokens), np.float64)
+        return {"text.tokens": padded[ids], "text.mask": mask}
+
     def save(self, folder: Path) -> None:
         """Write vocabularies and model.npz as `schemas.models` says."""
         arrays = {"coefficients": self.svm.coef_, "intercepts": self.svm.intercept_}
         if self.embedding is not None:
             arrays["embedding"] = self.embedding
+        if self.tokens is not None:
+            arrays["tokens"] = self.tokens
         for vectoriser in self.vectorisers:
             name = vectoriser.block.name
             arrays[f"{name}.idf"] = vectoriser.tfidf.idf_
@@ -133,12 +153,13 @@ def fit_text(rows: TextRows, settings: TrainSettings, embedding_wanted: int | No
     x = tf_idf(vectorisers.model, rows.texts)
     cost, folds, scores = _best_cost(x, rows, settings)
     svm = _fit_svm(x, rows.targets, cost, settings.seed)
-    projection, embedding = None, None
+    projection, embedding, tokens = None, None, None
     if embedding_wanted is not None:
         projection = _projection(x, embedding_wanted, settings.seed)
         fitted = Fitted("text embedding", projection, frozenset(rows.ids), learned_labels=False)
         embedding = unseen_scores(fitted, rows.ids, lambda matrix: np.asarray(x @ matrix))
-    model = TextModel(vectorisers.model, svm, projection)
+        tokens = _token_table(projection[: len(vectorisers.model[0].vocabulary)])
+    model = TextModel(vectorisers.model, svm, projection, tokens)
     fitted_model = Fitted("text model", model, frozenset(rows.ids))
     return TextTraining(fitted_model, folds, vectorisers, scores, embedding, cost)
 
@@ -207,3 +228,10 @@ def _projection(x: sparse.csr_matrix, width: int, seed: int) -> Floats:
     dimensions = min(width, min(x.shape) - 1)
     svd = TruncatedSVD(dimensions, random_state=seed).fit(x)
     return np.asarray(svd.components_.T, np.float64)
+
+
+def _token_table(projection: Floats) -> Floats:
+    """The leading directions of single terms, all of one length; no label has a part in it."""
+    leading = projection[:, :_TOKEN_SIDES]
+    norms = np.linalg.norm(leading, axis=1, keepdims=True)
+    return np.asarray(leading / np.maximum(norms, 1e-9) * np.sqrt(leading.shape[1]), np.float64)

@@ -7,21 +7,21 @@ from os import getpid
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.manifest import Evaluation
 from schemas.progress import Progress
-from train.cnn import SCORES, Heads
+from train.cnn import Heads
 from train.corpus import load
 from train.evaluation import evaluate
+from train.fusing import Lessons, needs_projection, reads_regions
 from train.fusion.registry import strategies as strategies_named
-from train.fusion.seam import IMAGE, MODALITIES, TEXT, TEXT_EMBEDDING, FittedFusion, TrainingInputs
-from train.image_model import ImageRows, ImageTraining, fit_image, scored
+from train.fusion.seam import IMAGE, TEXT, FittedFusion
+from train.image_model import ImageRows, fit_image
 from train.models_folder import Trained, is_models_folder, write_models
 from train.prepared import Prepared, prepare_test, prepare_train
 from train.settings import TrainSettings
-from train.text_model import TextRows, TextTraining, fit_text, tf_idf
-from train.unseen import Fitted, Floats, Unseen, joined
+from train.text_model import TextRows, fit_text, tf_idf
+from train.unseen import Fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,13 @@ def train(corpus: Path, out: Path, settings: TrainSettings, progress: Progress) 
 
 def evaluate_all(trained: Trained, test: Prepared) -> dict[str, Evaluation]:
     """Every strategy on the rows of the test half that have both modalities."""
-    text, image = (np.flatnonzero(test.present[:, m]) for m in (TEXT, IMAGE))
     model = trained.text.model.model
-    parts = model.outputs(tf_idf(model.vectorisers, test.texts(text)))
-    inputs = {name: _spread(values, text, len(test.rows)) for name, values in parts.items()}
-    scores = scored(test.pixels[image], trained.image.model.model)
-    inputs[SCORES] = _spread(scores, image, len(test.rows))
+    texts = test.texts(np.flatnonzero(test.present[:, TEXT]))
+    outputs = model.outputs(tf_idf(model.vectorisers, texts))
+    outputs |= model.token_outputs(model.token_ids(texts))
+    inputs = trained.answering.inputs(outputs, test.pixels, test.present)
     return {
-        name: evaluate(fitted.model, inputs, test.labels, test.present)
+        name: evaluate(fitted.model, inputs[name], test.labels, test.present)
         for name, fitted in trained.fusions.items()
     }
 
@@ -111,55 +110,24 @@ def _fit(
     half: Prepared, labels_count: int, settings: TrainSettings, progress: Progress, clock: _Clock
 ) -> Trained:
     strategies = strategies_named(settings.strategies)
-    wanted = any(TEXT_EMBEDDING in strategy.needs(MODALITIES) for strategy in strategies)
-    width = settings.embedding_width if wanted else None
+    width = settings.embedding_width if needs_projection(strategies) else None
     progress("fitting the SVM", 0, 1)
     text = fit_text(_text_rows(half, labels_count), settings, width)
     progress("fitting the SVM", 1, 1, f"C = {text.cost:g}")
     clock.step("text")
     image = fit_image(_image_rows(half, labels_count), settings, progress)
     clock.step("image")
-    inputs = _unseen_inputs(half, text, image)
-    scored_rows = np.stack(
-        [np.isfinite(inputs[name].scores[:, 0]) for name in ("text.scores", SCORES)], axis=1
-    )
+    lessons = Lessons(half, labels_count, text, image, settings.seed)
     fusions: dict[str, Fitted[FittedFusion]] = {}
     for number, strategy in enumerate(strategies, start=1):
-        training = TrainingInputs(
-            {name: inputs[name] for name in strategy.needs(MODALITIES)},
-            half.labels,
-            labels_count,
-            scored_rows,
-            half.text_folds,
-            settings.seed,
-            MODALITIES,
-            _targets(half),
+        training = lessons.of(strategy)
+        fusions[strategy.name] = Fitted(
+            strategy.name, strategy.fit(training), frozenset(training.ids)
         )
-        fitted = strategy.fit(training)
-        fusions[strategy.name] = Fitted(strategy.name, fitted, frozenset(half.ids))
         progress("fitting the fusion", number, len(strategies), strategy.name)
     clock.step("fusion")
-    return Trained(half, text, image, fusions)
-
-
-def _unseen_inputs(half: Prepared, text: TextTraining, image: ImageTraining) -> dict[str, Unseen]:
-    """Every input by name, over all rows of the half."""
-    inputs = {"text.scores": text.scores, SCORES: image.scores}
-    if text.embedding is not None:
-        inputs[TEXT_EMBEDDING] = text.embedding
-    return {name: joined([unseen], half.ids) for name, unseen in inputs.items()}
-
-
-def _targets(half: Prepared) -> dict[str, NDArray[np.int64]]:
-    """What each modality itself shows, -1 where nobody says."""
-    told = {
-        "text": [row.text_label for row in half.rows],
-        "image": [row.image_label for row in half.rows],
-    }
-    return {
-        name: np.asarray([-1 if each is None else each for each in values], np.int64)
-        for name, values in told.items()
-    }
+    apart = frozenset(each.name for each in strategies if reads_regions(each) and image.folds)
+    return Trained(half, text, image, fusions, apart)
 
 
 def _text_rows(half: Prepared, labels_count: int) -> TextRows:
@@ -193,12 +161,6 @@ def _image_rows(half: Prepared, labels_count: int) -> ImageRows:
         Heads(labels_count, targets_count if targets_count >= 2 else None),
         half.image_folds[rows],
     )
-
-
-def _spread(values: Floats, rows: NDArray[np.int64], count: int) -> Floats:
-    spread = np.full((count, values.shape[1]), np.nan)
-    spread[rows] = values
-    return spread
 
 
 def _check_out(out: Path) -> None:

@@ -11,26 +11,31 @@ from export.onnx_graph import OPSET, OnnxGraph, number_tensors
 from export.tensorflow_import import tensorflow, tf2onnx
 
 HEAD: Final = "head.keras"
-_PRESENT: Final = "present"
+PRESENT: Final = "present"
 
 
 def head(
     graph: OnnxGraph,
-    presence: Presence,
     parts: Parts,
-    names: Sequence[str],
+    given: Mapping[str, str],
+    sides: Mapping[str, tuple[int, ...]],
     outputs: Sequence[str],
 ) -> dict[str, str]:
-    """Those outputs of the strategy's head, by their names, of the inputs `names` and presence."""
-    numbers = [presence.number(modality) for modality in parts.modalities]
-    given = {
-        _PRESENT: graph.node("Concat", numbers, axis=1),
-        **{name: presence.kept(name, 1 + len(parts.sides[name])) for name in names},
-    }
-    sides = {_PRESENT: (len(parts.modalities),), **{name: parts.sides[name] for name in names}}
+    """Those outputs of the strategy's head, by their names; `given` are its inputs by name."""
     model, taken = _converted(parts.folder / HEAD, sides, outputs)
     found = graph.merge(model, {taken[name]: value for name, value in given.items()})
     return {name: found[name] for name in outputs}
+
+
+def kept_inputs(
+    graph: OnnxGraph, presence: Presence, parts: Parts, names: Sequence[str]
+) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
+    """`present` in numbers and those tensors, zeros where absent, and the sides of each."""
+    numbers = [presence.number(modality) for modality in parts.modalities]
+    given = {PRESENT: graph.node("Concat", numbers, axis=1)}
+    given |= {name: presence.kept(name, 1 + len(parts.sides[name])) for name in names}
+    sides = {PRESENT: (len(parts.modalities),), **{name: parts.sides[name] for name in names}}
+    return given, sides
 
 
 def _converted(

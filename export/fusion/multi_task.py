@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from export.fusion.deep import head
+from export.fusion.deep import head, kept_inputs
 from export.fusion.presence import Presence
 from export.fusion.seam import Fused, Parts
 from export.models_folder import Weights
@@ -21,5 +21,6 @@ def inputs(settings: Mapping[str, Any], modalities: Sequence[str]) -> list[str]:
 def fuse(graph: OnnxGraph, parts: Parts, settings: Mapping[str, Any], weights: Weights) -> Fused:
     """As `schemas.models` says: softmax([logits of the label, scores of all modalities], A, b)."""
     presence = Presence(graph, parts.modalities)
-    found = head(graph, presence, parts, settings["features"], ["label"])
+    given, sides = kept_inputs(graph, presence, parts, settings["features"])
+    found = head(graph, parts, given, sides, ["label"])
     return Fused(presence.calibrated_beside(found["label"], weights))

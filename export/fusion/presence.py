@@ -60,15 +60,18 @@ class Presence:
         axis = graph.ints("present.axis", [1])
         return graph.node("Squeeze", [graph.node("MatMul", [whole, powers]), axis])
 
-    def calibrated(self, values: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
-        """Softmax of values [N,Kin] @ A[pattern] + b[pattern]: A [P,Kin,K], b [P,K]."""
+    def logits(self, name: str, values: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
+        """Values [N,Kin] @ A[pattern] + b[pattern]: A [P,Kin,K], b [P,K]; `name` names both."""
         graph = self._graph
         pattern, axis = self.pattern(), graph.ints("present.axis", [1])
-        matrix = graph.node("Gather", [graph.floats("calibration.A", a), pattern])
-        offset = graph.node("Gather", [graph.floats("calibration.b", b), pattern])
+        matrix = graph.node("Gather", [graph.floats(f"{name}.A", a), pattern])
+        offset = graph.node("Gather", [graph.floats(f"{name}.b", b), pattern])
         product = graph.node("MatMul", [graph.node("Unsqueeze", [values, axis]), matrix])
-        logits = graph.node("Add", [graph.node("Squeeze", [product, axis]), offset])
-        return graph.node("Softmax", [logits], axis=1)
+        return graph.node("Add", [graph.node("Squeeze", [product, axis]), offset])
+
+    def calibrated(self, values: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
+        """The softmax of such logits."""
+        return self._graph.node("Softmax", [self.logits("calibration", values, a, b)], axis=1)
 
     def calibrated_beside(self, own: str, weights: Mapping[str, NDArray[np.float64]]) -> str:
         """The same of [own | each modality's scores], by the arrays `A` and `b`."""

@@ -6,8 +6,9 @@ is drawn anew each step. One `Learner` fits the same head on many sets of rows: 
 its epoch once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,10 +47,11 @@ class Lesson:
 
     @property
     def tensors(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Inputs in float32 and targets, as the head takes them."""
-        inputs = {name: values.astype(np.float32) for name, values in self.inputs.items()}
-        inputs[PRESENT] = self.present.astype(np.float32)
-        return inputs, dict(self.targets)
+        """Inputs in float32 and targets, as TensorFlow takes them."""
+        tf, _ = load()
+        inputs = {name: tf.constant(values, tf.float32) for name, values in self.inputs.items()}
+        inputs[PRESENT] = tf.constant(self.present, tf.float32)
+        return inputs, {name: tf.constant(values) for name, values in self.targets.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Learner:
         self._variables = [*self._model.variables, *self._optimizer.variables]
         self._start = [variable.numpy() for variable in self._variables]
         self._epoch = _epoch(self._model, self._optimizer, course)
+        self._loss = _loss_of(self._model)
 
     def fit(self, lesson: Lesson) -> Any:
         """A head of the weights that told the watched rows best; they may be the first ones."""
@@ -88,12 +91,15 @@ class Learner:
         order = chance.permutation(len(lesson.present))
         watched = lesson.chosen(order[: max(1, len(order) // _WATCHED_SHARE)])
         learned = lesson.chosen(order[len(watched.present) :])
-        tensors = learned.tensors
-        kept, least = self._model.get_weights(), _loss_on(self._model, watched)
+        tensors, look = (
+            learned.tensors,
+            partial(self._loss, watched.tensors[0], {LABEL: watched.tensors[1][LABEL]}),
+        )
+        kept, least = self._model.get_weights(), float(look())
         for number in range(self._course.epochs):
             batches = _batches(chance, len(learned.present))
             self._epoch(*tensors, batches, np.int32(number))
-            loss = _loss_on(self._model, watched)
+            loss = float(look())
             if loss < least:
                 kept, least = self._model.get_weights(), loss
         fitted = keras.models.clone_model(self._model)
@@ -106,7 +112,8 @@ def answers(model: Any, inputs: Mapping[str, Floats], present: Present) -> dict[
     lesson = Lesson(inputs, present, {})
     parts: list[dict[str, Any]] = []
     for start in range(0, max(1, len(present)), _ANSWER_ROWS):
-        given, _ = lesson.chosen(slice(start, start + _ANSWER_ROWS)).tensors  # type: ignore[arg-type]
+        rows = np.arange(start, min(start + _ANSWER_ROWS, len(present)))
+        given, _ = lesson.chosen(rows).tensors
         parts.append(model(given, training=False))
     return {
         name: np.concatenate([np.asarray(part[name], np.float64) for part in parts])
@@ -141,7 +148,10 @@ def _epoch(model: Any, optimizer: Any, course: Course) -> Callable[..., Any]:
     """One pass as one TensorFlow function."""
     tf, _ = load()
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]  # TensorFlow has no types.
+    batches_spec, number_spec = (tf.TensorSpec(shape, tf.int32) for shape in ((None, None), ()))
+    signature = [*_signature(tf, model, course.losses), batches_spec, number_spec]
+
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator, unused-ignore]  # TensorFlow has no types.
     def epoch(inputs: Any, targets: Any, batches: Any, number: Any) -> None:
         for step in tf.range(tf.shape(batches)[0]):
             rows = batches[step]
@@ -179,10 +189,21 @@ def _loss(tf: Any, logits: Mapping[str, Any], truth: Mapping[str, Any], weights:
     return total
 
 
-def _loss_on(model: Any, lesson: Lesson) -> float:
-    """Mean loss of the label on rows that are not learned from."""
-    logits = answers(model, lesson.inputs, lesson.present)[LABEL]
-    top = logits.max(axis=1, keepdims=True)
-    sums = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
-    chosen = logits[np.arange(len(logits)), lesson.targets[LABEL]]
-    return float((sums - chosen).mean())
+def _loss_of(model: Any) -> Callable[..., Any]:
+    """Mean loss of the label on rows that are watched."""
+    tf, _ = load()
+
+    @tf.function(input_signature=_signature(tf, model, (LABEL,)))  # type: ignore[untyped-decorator, unused-ignore]  # TensorFlow has no types.
+    def loss(inputs: Any, targets: Any) -> Any:
+        return _loss(tf, model(inputs, training=False), targets, {LABEL: 1.0})
+
+    return loss  # type: ignore[no-any-return, unused-ignore]  # TensorFlow has no types.
+
+
+def _signature(tf: Any, model: Any, targets: Iterable[str]) -> list[dict[str, Any]]:
+    """Any number of rows, so that an epoch is traced once."""
+    inputs = {
+        name: tf.TensorSpec((None, *tensor.shape[1:]), tf.float32)
+        for name, tensor in model.input.items()
+    }
+    return [inputs, {name: tf.TensorSpec((None,), tf.int64) for name in targets}]

@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
 from train.calibration import Calibration, calibrate
 from train.fusion.seam import (
-    FittedFusion,
     PatternCalibration,
     Present,
     TrainingInputs,
@@ -40,8 +40,12 @@ class FittedEnsemble:
 
     def predict(self, inputs: Mapping[str, Floats], present: Present) -> Floats:
         """float64[N,K]; values of absent modalities are never looked at."""
+        return np.asarray(softmax(self.logits(inputs, present), axis=1), np.float64)
+
+    def logits(self, inputs: Mapping[str, Floats], present: Present) -> Floats:
+        """float64[N,K] before the softmax."""
         kept = [where_present(inputs[name], present, m) for m, name in enumerate(self.names)]
-        return self.calibration.probabilities(np.concatenate(kept, axis=1), present)
+        return self.calibration.logits(np.concatenate(kept, axis=1), present)
 
     def beside(self, inputs: Mapping[str, Floats], present: Present) -> dict[str, Floats]:
         """Nothing."""
@@ -68,7 +72,7 @@ class Ensemble:
         """The raw scores."""
         return score_names(modalities)
 
-    def fit(self, training: TrainingInputs) -> FittedFusion:
+    def fit(self, training: TrainingInputs) -> FittedEnsemble:
         """Equal inputs give equal results; the seed has no part in it."""
         names = score_names(training.modalities)
         alone = [single(training, modality) for modality in range(len(names))]

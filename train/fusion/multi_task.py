@@ -53,6 +53,7 @@ _EPOCHS: Final = 25
 _RATE: Final = 2e-3
 _WEIGHT_DECAY: Final = 0.1
 _MODALITY_DROPOUT: Final = 0.15
+_FOLDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class MultiTask:
             _MODALITY_DROPOUT,
         )
         learner = Learner(partial(_head, features, lesson), course, training.seed)
-        folds = training.folds
+        folds = training.folds % _FOLDS
         parts = {fold: learner.fit(lesson.chosen(folds != fold)) for fold in np.unique(folds)}
 
         def own(rows: NDArray[np.int64], present: Present) -> Floats:

@@ -30,6 +30,8 @@ TEXT, IMAGE = 0, 1
 MODALITIES: tuple[Modality, ...] = ("text", "image")
 """Of a corpus; strategies take theirs from what they learn from."""
 TEXT_EMBEDDING = "text.embedding"
+TEXT_TOKENS, TEXT_MASK = "text.tokens", "text.mask"
+IMAGE_REGIONS = "image.regions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,16 @@ class PatternCalibration:
     matrix: Floats
     bias: Floats
 
-    def probabilities(self, z: Floats, present: Present) -> Floats:
+    def logits(self, z: Floats, present: Present) -> Floats:
         """float64[N,K] of z float64[N,Kin]."""
         pattern = patterns(present)
-        logits = np.einsum("ni,nik->nk", z, self.matrix[pattern]) + self.bias[pattern]
-        return np.asarray(softmax(logits, axis=1), np.float64)
+        return np.asarray(
+            np.einsum("ni,nik->nk", z, self.matrix[pattern]) + self.bias[pattern], np.float64
+        )
+
+    def probabilities(self, z: Floats, present: Present) -> Floats:
+        """Their softmax."""
+        return np.asarray(softmax(self.logits(z, present), axis=1), np.float64)
 
     def arrays(self) -> dict[str, Floats]:
         """As weights.npz holds it."""

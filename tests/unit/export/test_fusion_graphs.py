@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from export.fusion import seam
 from inference.graph import Graph
-from tests.unit.train.fusion_rows import LABELS, MODALITY, fitted_strategy, fusion_inputs
+from tests.unit.train.fusion_rows import LABELS, absent_as, fitted_strategy, fusion_inputs
 from train.fusion.registry import names
 from train.fusion.seam import FittedFusion, Present
 
@@ -113,13 +113,7 @@ def test_garbage_in_absent_inputs_changes_no_bit(
     """The graph selects, and never multiplies by a mask: 0 times NaN is NaN."""
     inputs, _ = fusion_inputs(len(shown), seed=2)
     present = np.array(shown)
-    spoilt, clean = (
-        {
-            key: np.where(present[:, MODALITY[key], None], values, value)
-            for key, values in inputs.items()
-        }
-        for value in (garbage, 0.0)
-    )
+    spoilt, clean = (absent_as(value, inputs, present) for value in (garbage, 0.0))
     found, expected = (exported[name].run(each, present) for each in (spoilt, clean))
     assert all(found[key].tobytes() == expected[key].tobytes() for key in expected)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.train.fusion_rows import (
     LABELS,
-    MODALITY,
+    absent_as,
     fitted_strategy,
     fusion_inputs,
     fusion_training,
@@ -74,10 +74,7 @@ def test_absent_values_change_no_bit(
     """What stands where a modality is absent is never looked at."""
     inputs, _ = fusion_inputs(len(shown), seed=2)
     present = np.array(shown, np.bool_)
-    spoilt = {
-        key: np.where(present[:, MODALITY[key], None], values, garbage)
-        for key, values in inputs.items()
-    }
+    spoilt = absent_as(garbage, inputs, present)
     clean = fitted[name].predict(inputs, present)
     assert np.array_equal(fitted[name].predict(spoilt, present), clean)
 

@@ -60,7 +60,7 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return shown[:, None].astype(np.float64)
 
     monkeypatch.setattr(image_model, "run_once", run_once)
-    monkeypatch.setattr(image_model, "with_scores", lambda model: model)
+    monkeypatch.setattr(image_model, "with_outputs", lambda model: model)
     monkeypatch.setattr(image_model, "scored", scored)
     return started
 
@@ -95,7 +95,7 @@ def test_a_collapsed_run_is_repeated(
 ) -> None:
     """From another start, until one learns or the best of three must do."""
     monkeypatch.setattr(image_model, "run_once", _outcomes(*learned))
-    monkeypatch.setattr(image_model, "with_scores", lambda model: model)
+    monkeypatch.setattr(image_model, "with_outputs", lambda model: model)
     fitted, _, again = fit_cnn(_rows(), TrainSettings(seed=7), silent, "CNN", 1)
     assert (fitted.model, again) == (kept, collapsed)
     assert len(learned) <= RUNS_MAX

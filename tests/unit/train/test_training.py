@@ -11,13 +11,17 @@ import msgspec
 import numpy as np
 import pytest
 
-from schemas.manifest import Evaluation
+from export.bundle import export
+from inference.bundle import load as load_bundle
+from inference.classifier import Classifier
+from schemas.manifest import Evaluation, Manifest
 from schemas.models import Models, ReferenceRow
 from schemas.progress import silent
 from tests.unit.train.corpora import good_corpus
 from train import augmentation, training
-from train.cnn import Heads, build, image_input, with_scores
+from train.cnn import Heads, build, image_input, with_outputs
 from train.errors import CorpusError
+from train.fusion.registry import names
 from train.image_model import ImageRows, fit_image
 from train.quiet_keras import load
 from train.settings import Cnn, TrainSettings
@@ -32,20 +36,14 @@ pytestmark = [
 
 TRAIN, TEST = 240, 90
 SETTINGS = TrainSettings(
-    strategies=(
-        "soft-voting",
-        "concatenation",
-        "ensemble",
-        "voting",
-        "weighted-average",
-        "multi-task",
-    ),
+    strategies=("soft-voting", *(name for name in names() if name != "soft-voting")),
     epochs=1,
     text_folds=3,
     text_costs=(0.3,),
     embedding_width=8,
     reference_rows_max=50,
 )
+ONE = msgspec.structs.replace(SETTINGS, strategies=("soft-voting",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +137,28 @@ def test_the_evaluation_is_of_complete_test_posts(trained: Trained) -> None:
     assert trained.summary.accuracy["text"] > 0.6
 
 
+@pytest.mark.parametrize("strategy", SETTINGS.strategies)
+def test_every_strategy_is_served_as_it_was_trained(
+    trained: Trained, tmp_path: Path, strategy: str
+) -> None:
+    """The gate compares every stage, and the bundle answers posts that lack a modality."""
+    manifest = export(trained.models, tmp_path / "bundle", silent, strategy_name=strategy)
+    assert manifest.strategy == strategy
+    assert manifest.parity.labels_differing == 0
+    classifier = Classifier(load_bundle(tmp_path / "bundle"))
+    scores = classifier.classify(
+        ["今天很高兴", None], [None, np.zeros(_pixels(manifest), np.uint8)]
+    )
+    assert scores.scores.sum(axis=1) == pytest.approx(np.ones(2), abs=1e-6)
+    if scores.weights is not None:
+        assert scores.weights.tolist() == [[1, 0], [0, 1]]
+
+
+def _pixels(manifest: Manifest) -> tuple[int, int, int]:
+    assert manifest.image is not None
+    return manifest.image.height, manifest.image.width, manifest.image.channels
+
+
 def test_progress_tells_epochs_and_accuracy(trained: Trained) -> None:
     """Every step that takes time is told of."""
     told = {step for step, _ in trained.steps}
@@ -176,7 +196,7 @@ def test_the_saved_cnn_gives_the_reference_scores(trained: Trained) -> None:
 
 def test_equal_seeds_give_equal_models(trained: Trained, tmp_path: Path) -> None:
     """The CNN's scores of unseen rows, and so all that is learned from them, are the same."""
-    train(trained.corpus, tmp_path / "models", SETTINGS, silent)
+    train(trained.corpus, tmp_path / "models", ONE, silent)
     one, two = (np.load(folder / "oof.npz") for folder in (trained.models, tmp_path / "models"))
     for name in one.files:
         assert np.array_equal(one[name], two[name], equal_nan=one[name].dtype.kind == "f"), name
@@ -214,7 +234,7 @@ def test_rows_that_the_halves_share_are_left_out(trained: Trained, tmp_path: Pat
     twin = {**shared, "id": "twin", "image": None, "image_label": None}
     with (corpus / "train.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(twin, ensure_ascii=False) + "\n")
-    summary = train(corpus, tmp_path / "models", SETTINGS, silent)
+    summary = train(corpus, tmp_path / "models", ONE, silent)
     assert (summary.rows_left_out, summary.train_rows) == (1, TRAIN)
     assert not any("twin" in each.fitted_rows for each in _models(tmp_path / "models").artefacts)
 
@@ -257,7 +277,7 @@ def test_the_briefs_cnn_is_as_the_brief_draws_it(labels: int, width: int) -> Non
     assert kinds == drawn
     assert model.layers[2].kernel.shape == (3, 3, 3, 32)
     assert model.layers[5].units == 64
-    assert with_scores(model).output["image.scores"].shape == (None, width)
+    assert with_outputs(model).output["image.scores"].shape == (None, width)
 
 
 @pytest.mark.parametrize("cnn", ["brief", "compact"])
@@ -285,8 +305,10 @@ def test_the_compact_cnn_is_small_and_has_two_heads() -> None:
     image = image_input("compact")
     model = build("compact", image, Heads(3, 4))
     assert model.count_params() < 90_000
-    assert with_scores(model).output["image.scores"].shape == (None, 7)
-    assert with_scores(build("compact", image, Heads(3, None))).output["image.scores"].shape[1] == 3
+    assert with_outputs(model).output["image.scores"].shape == (None, 7)
+    assert (
+        with_outputs(build("compact", image, Heads(3, None))).output["image.scores"].shape[1] == 3
+    )
 
 
 @pytest.mark.parametrize("change", [augmentation.augmented, augmentation.mirrored])
