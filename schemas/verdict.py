@@ -29,11 +29,12 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The label of one post, with the probability of each label that the bundle knows.
 
     `scores` sums to 1 within float32; `label` is its argmax, the first in the bundle's
-    order winning a tie. `missing` is null when both modalities were used.
+    order winning a tie, or null where the highest is below what the workers were told to
+    abstain below. `missing` is null when both modalities were used.
     """
 
     id: str
-    label: str
+    label: str | None
     scores: dict[str, float]
     used: tuple[Modality, ...]
     missing: Reason | None

@@ -45,7 +45,7 @@ def classify(bundle: Path, post: Post, settings: WorkerSettings) -> Verdict:
         if present
     )
     model = ModelName(manifest.name, manifest.version, manifest.strategy)
-    publisher = Publisher("", 0, "", model, manifest.labels)
+    publisher = Publisher("", 0, "", model, manifest.labels, settings.abstain_below)
     outcome = publisher.verdict(fetched, scores.scores[0], used, fetched.missing)
     return msgspec.json.decode(outcome.outgoing.value or b"", type=Verdict)
 

@@ -79,8 +79,8 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a source record came to: exactly one for each.
 
-    `label` is None and `reason` set for a dead letter. For a verdict `label` and `confidence`
-    are set, and `reason` says why a modality is missing, if one is.
+    A verdict has a `confidence`; its `label` is None where it abstains, and its `reason` says why
+    a modality is missing, if one is. A dead letter has neither, and its `reason` says why.
     """
 
     source: Record

@@ -60,9 +60,14 @@ class Metrics:
             "tuwen_missing", "Verdicts without one modality.", ["reason"], registry=registry
         )
         self._labels = Counter("tuwen_labels", "Verdicts.", ["label"], registry=registry)
+        self._abstentions = Counter(
+            "tuwen_abstentions",
+            "Verdicts without a label: no score reached abstain_below.",
+            registry=registry,
+        )
         self._confidence = BatchHistogram(
             "tuwen_confidence",
-            "Probability of the label that was given.",
+            "The highest score of each verdict.",
             buckets=_CONFIDENCE,
             registry=registry,
         )
@@ -126,13 +131,13 @@ class Metrics:
 
     def outcomes(self, outcomes: Sequence[Outcome], now_ms: int) -> None:
         """Tell what posts came to, once it is committed; `now_ms` is since the epoch, UTC."""
-        verdicts = [outcome for outcome in outcomes if outcome.label is not None]
+        verdicts = [outcome for outcome in outcomes if outcome.confidence is not None]
         self._verdicts.inc(len(verdicts))
         self._dead_letters.inc(len(outcomes) - len(verdicts))
-        _add(self._labels, (verdict.label for verdict in verdicts))
+        self._abstentions.inc(_add(self._labels, (verdict.label for verdict in verdicts)))
         _add(self._missing, (verdict.reason for verdict in verdicts))
         if len(verdicts) < len(outcomes):
-            _add(self._rejects, (reject.reason for reject in outcomes if reject.label is None))
+            _add(self._rejects, (reject.reason for reject in outcomes if reject.confidence is None))
         self._confidence.observe_many([verdict.confidence or 0.0 for verdict in verdicts])
         # A producer's clock may be ahead of ours: no verdict comes before its post.
         self._to_verdict.observe_many(
@@ -189,8 +194,10 @@ class Metrics:
         )
 
 
-def _add(counter: Counter, labels: Iterable[str | None]) -> None:
-    """Count each label, and skip None: one increment for all of the same."""
-    for label, count in Tally(labels).items():
-        if label is not None:
-            counter.labels(label).inc(count)
+def _add(counter: Counter, labels: Iterable[str | None]) -> int:
+    """Count each label, one increment for all of the same; gives how many were None."""
+    counts = Tally(labels)
+    unlabelled = counts.pop(None, 0)
+    for label, count in counts.items():
+        counter.labels(label).inc(count)
+    return unlabelled

@@ -223,6 +223,7 @@ def _publisher(settings: WorkerSettings, manifest: Manifest, broker: Broker) -> 
         settings.dead_letters_topic,
         ModelName(manifest.name, manifest.version, manifest.strategy),
         manifest.labels,
+        settings.abstain_below,
     )
 
 

@@ -42,6 +42,7 @@ class Publisher:
 
     `partitions` is the count that the posts' and the verdicts' topic share, 0 where they differ:
     a verdict keeps its post's partition number below it, else the client chooses by the key.
+    A verdict whose highest score is below `abstain_below` has no label.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Publisher:
         dead_letters_topic: str,
         model: ModelName,
         labels: Sequence[str],
+        abstain_below: float = 0.0,
     ) -> None:
         self._verdicts_topic = verdicts_topic
         self._partitions = partitions
         self._dead_letters_topic = dead_letters_topic
         self._model = model
         self._labels = tuple(labels)
+        self._abstain_below = abstain_below
         self._encode = msgspec.json.Encoder().encode
 
     def verdict(
@@ -66,7 +69,7 @@ class Publisher:
         used: tuple[Modality, ...],
         missing: Reason | None,
     ) -> Outcome:
-        """Give the label of the highest of `scores` float32[K], the first of equals.
+        """Give the label of the highest of `scores` float32[K], the first of equals, if any.
 
         Raises:
             ValueError: the scores are no probabilities; that is the model's fault, not the post's.
@@ -77,7 +80,8 @@ class Publisher:
         if not abs(sum(probabilities) - 1.0) <= SUM_TOLERANCE:
             raise ValueError(_no_probabilities(self._model, record))
         confidence = max(probabilities)
-        label = self._labels[probabilities.index(confidence)]
+        sure = confidence >= self._abstain_below
+        label = self._labels[probabilities.index(confidence)] if sure else None
         source = record.partition
         verdict = Verdict(
             fetched.post.id,
@@ -118,7 +122,7 @@ class Publisher:
         headers made it larger than its record) says only where the record lies, and why.
         """
         yield outcome
-        if outcome.label is not None:
+        if outcome.confidence is not None:
             detail = f"a verdict of {len(outcome.outgoing.value or b'')} bytes"
             reject = Reject(outcome.source, Reason.VERDICT_TOO_LARGE, detail)
             outcome = self.dead_letter(reject)

@@ -129,6 +129,13 @@ class WorkerSettings(BaseSettings):
         description="degrade: label on the text, and say what is missing. dead-letter: no label "
         "without the image that the post names.",
     )
+    abstain_below: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="A verdict whose highest score is below this has no label. 0: all have one. "
+        "Choose it where accuracy against coverage, measured on held-out posts, is good enough.",
+    )
 
     metrics_host: str = Field(
         default="127.0.0.1",

@@ -22,7 +22,14 @@ BAR_CELLS = 30
 
 
 @app.command(epilog="Example:  tuwen classify --bundle bundle --text 今天真开心 --image face.jpg")
-@with_settings("bundle", "image_root", "image_bytes_max", "image_pixels_max", "on_image_failure")
+@with_settings(
+    "bundle",
+    "image_root",
+    "image_bytes_max",
+    "image_pixels_max",
+    "on_image_failure",
+    "abstain_below",
+)
 def classify(
     *,
     text: Annotated[str | None, typer.Option(help="The post's text.")] = None,
@@ -52,6 +59,8 @@ def _show(verdict: Verdict) -> None:
         mark = "→" if name == verdict.label else " "
         bar = "█" * round(score * BAR_CELLS)
         console.print(f"{mark} {name}  {score:.3f}  [{colour(name, labels)}]{bar}[/]")
+    if verdict.label is None:
+        console.print("no label: no score reached abstain_below")
     missing = f" alone ({verdict.missing})" if verdict.missing else ""
     model = verdict.model
     console.print(

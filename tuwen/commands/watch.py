@@ -15,7 +15,7 @@ from schemas.dead_letter import failure
 from tuwen.application import application
 from tuwen.kafka_client import Start, polled, reader
 from tuwen.live.feed import VERDICTS, Feed, Watched
-from tuwen.live.view import render, scores
+from tuwen.live.view import UNLABELLED, render, scores
 from tuwen.options import with_settings
 from tuwen.screen import err, out
 from worker.messages import Record
@@ -134,7 +134,8 @@ def _line(record: Record, settings: WorkerSettings) -> str:
         verdict = VERDICTS.decode(record.value or b"")
         missing = f"  ({verdict.missing})" if verdict.missing else ""
         figures = scores(verdict.scores, list(verdict.scores)).plain
-        return f"{at}  {verdict.label}  {figures} {'+'.join(verdict.used)}  {verdict.id}{missing}"
+        label = verdict.label or UNLABELLED
+        return f"{at}  {label}  {figures} {'+'.join(verdict.used)}  {verdict.id}{missing}"
     found = failure(record.headers)
     key = "no key" if record.key is None else record.key.decode("utf-8", "replace")
     reason = "unknown" if found is None else f"{found.reason}: {found.detail}"

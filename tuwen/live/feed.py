@@ -89,7 +89,7 @@ class Feed:
     def answered(self) -> int:
         """Count verdicts and dead letters so far."""
         with self._lock:
-            return self._tally.labels.total() + self._tally.rejected.total()
+            return self._tally.answered
 
     def _raise_fault(self) -> None:
         if self._fault is not None:

@@ -38,7 +38,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The figures of one moment. `rates` is verdicts per second, oldest second first."""
+    """The figures of one moment. `rates` is verdicts per second, oldest second first.
+
+    `verdicts` are those with one of the `labels` and the `unlabelled`.
+    """
 
     verdicts: int
     per_second: float
@@ -46,6 +49,7 @@ class Snapshot:
     lag: int | None
     lags: Sequence[int]
     labels: Mapping[str, int]
+    unlabelled: int
     missing: Mapping[str, int]
     rejected: Mapping[str, int]
     latency: Latency | None
@@ -57,6 +61,7 @@ class Tally:
     """What was counted since the start."""
 
     labels: Counter[str] = field(default_factory=Counter)
+    unlabelled: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[int] = field(default_factory=list)
@@ -72,7 +77,10 @@ class Tally:
             # The bundle's order, which is the order of the scores, for all that is drawn.
             self.labels.update(dict.fromkeys(seen[0].verdict.scores, 0))
         for one in seen:
-            self.labels[one.verdict.label] += 1
+            if one.verdict.label is None:
+                self.unlabelled += 1
+            else:
+                self.labels[one.verdict.label] += 1
             if one.verdict.missing is not None:
                 self.missing[str(one.verdict.missing)] += 1
             self._window.append((now_s, one.latency_ms))
@@ -90,16 +98,22 @@ class Tally:
         """Note how many posts nobody has answered yet."""
         self._lags.append(records)
 
+    @property
+    def answered(self) -> int:
+        """Verdicts and dead letters."""
+        return self.labels.total() + self.unlabelled + self.rejected.total()
+
     def snapshot(self, now_s: float) -> Snapshot:
         """Give the figures of this moment; latency is that of the last ten seconds."""
         window = [ms for at, ms in self._window if at > now_s - WINDOW_S]
         return Snapshot(
-            verdicts=self.labels.total(),
+            verdicts=self.answered - self.rejected.total(),
             per_second=sum(n for at, n in self._batches if at > now_s - RATE_S) / RATE_S,
             rates=self._rates(now_s),
             lag=self._lags[-1] if self._lags else None,
             lags=tuple(self._lags),
             labels=dict(self.labels),
+            unlabelled=self.unlabelled,
             missing=dict(self.missing),
             rejected=dict(self.rejected),
             latency=percentiles(window),

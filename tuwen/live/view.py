@@ -14,6 +14,8 @@ COLOURS: Final = ("green", "yellow", "red", "cyan", "magenta", "blue")
 KNOWN_COLOURS: Final = {"积极": "green", "中性": "yellow", "消极": "red"}
 SPARK_CELLS: Final = 36
 NAMES_CELLS: Final = 12
+UNLABELLED: Final = "no label"
+"""What stands in place of a label where a verdict has none."""
 
 
 def render(snapshot: Snapshot, recent: int = 6) -> RenderableType:
@@ -33,7 +35,7 @@ def figures(snapshot: Snapshot) -> RenderableType:
     lag = "–" if snapshot.lag is None else f"{snapshot.lag:,}"
     table.add_row("lag", Text(f"{lag:>7} posts       ").append(spark(snapshot.lags), "yellow"))
     table.add_row("latency", latency(snapshot.latency))
-    table.add_row("labels", shares(snapshot.labels))
+    table.add_row("labels", shares(snapshot.labels, snapshot.unlabelled))
     table.add_row("missing", reasons(snapshot.missing))
     table.add_row("dead letters", reasons(snapshot.rejected))
     return table
@@ -46,11 +48,12 @@ def latency(figure: Latency | None) -> Text:
     return Text(f"p50 {figure.p50_ms:,} ms   p99 {figure.p99_ms:,} ms   from post to verdict")
 
 
-def shares(labels: Mapping[str, int]) -> Text:
-    """Draw the share of each label as a bar of coloured cells."""
-    total = sum(labels.values())
+def shares(labels: Mapping[str, int], unlabelled: int = 0) -> Text:
+    """Draw the share of each label as a bar of coloured cells, and of no label where there is."""
+    total = sum(labels.values()) + unlabelled
+    drawn = {**labels, UNLABELLED: unlabelled} if unlabelled else labels
     line = Text()
-    for name, count in labels.items():
+    for name, count in drawn.items():
         share = count / total if total else 0
         line.append("█" * round(share * 24), colour(name, list(labels)))
         line.append(f" {name} {share:.0%}  ")
@@ -76,7 +79,7 @@ def posts_table(seen: Sequence[Seen], labels: Sequence[str]) -> RenderableType:
     for one in seen:
         verdict = one.verdict
         table.add_row(
-            Text(verdict.label, colour(verdict.label, labels)),
+            Text(verdict.label or UNLABELLED, colour(verdict.label, labels)),
             scores(verdict.scores, labels),
             "+".join(verdict.used),
             one.text or Text("no text", "dim"),
@@ -92,8 +95,8 @@ def scores(values: Mapping[str, float], labels: Sequence[str]) -> Text:
     return line
 
 
-def colour(label: str, labels: Sequence[str]) -> str:
-    """Give each label its own colour."""
+def colour(label: str | None, labels: Sequence[str]) -> str:
+    """Give each label its own colour, and none to no label."""
     if label in KNOWN_COLOURS:
         return KNOWN_COLOURS[label]
     return COLOURS[labels.index(label) % len(COLOURS)] if label in labels else "white"

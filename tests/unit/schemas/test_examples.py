@@ -51,11 +51,18 @@ def test_every_reason_that_decoding_gives_has_a_bad_example() -> None:
 
 @pytest.mark.parametrize("example", examples("tuwen.verdicts", "good"), ids=lambda path: path.stem)
 def test_a_good_verdict_is_read_and_keeps_what_verdicts_promise(example: Path) -> None:
-    """The label has the highest score, scores sum to 1, and what is missing is not used."""
+    """A label has the highest score, scores sum to 1, and what is missing is not used."""
     verdict = msgspec.json.decode(example.read_bytes(), type=Verdict)
-    assert max(verdict.scores, key=lambda label: verdict.scores[label]) == verdict.label
+    best = max(verdict.scores, key=lambda label: verdict.scores[label])
+    assert verdict.label in {best, None}
     assert sum(verdict.scores.values()) == pytest.approx(1)
     assert (verdict.missing is None) == (len(verdict.used) == 2)
+
+
+def test_a_verdict_without_a_label_has_its_example() -> None:
+    """Whoever reads verdicts must expect null there."""
+    good = [msgspec.json.decode(e.read_bytes()) for e in examples("tuwen.verdicts", "good")]
+    assert [verdict["label"] for verdict in good].count(None) == 1
 
 
 @pytest.mark.parametrize("example", examples("tuwen.verdicts", "bad"), ids=lambda path: path.stem)

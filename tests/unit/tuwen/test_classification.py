@@ -54,6 +54,19 @@ def test_what_a_worker_would_degrade_is_degraded(
     assert (found["label"], found["missing"]) == ("消极", "image-scheme-off")
 
 
+def test_what_a_worker_would_abstain_from_has_no_label(
+    bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Null for a program, a line for people."""
+    post = ["--bundle", bundle, "--text", "很好", "--abstain-below", "1"]
+    assert classified(capsys, *post)["label"] is None
+
+    assert run(["classify", *post]) == 0
+    shown = capsys.readouterr().out
+    assert "→" not in shown
+    assert "no label: no score reached abstain_below" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

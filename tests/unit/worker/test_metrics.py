@@ -35,12 +35,13 @@ def metrics(registry: CollectorRegistry) -> Metrics:
 def test_outcomes_are_counted_by_what_they_are(
     metrics: Metrics, registry: CollectorRegistry
 ) -> None:
-    """Posts by outcome, labels, reasons of rejects and of missing modalities."""
+    """Posts by outcome, labels and none, reasons of rejects and of missing modalities."""
     metrics.outcomes(
         [
             outcome("积极", 0.9, None),
             outcome("积极", 0.6, Reason.NO_IMAGE),
             outcome("消极", 0.7, None),
+            outcome(None, 0.4, Reason.NO_IMAGE),
             outcome(None, None, Reason.MALFORMED_JSON),
         ],
         now_ms=0,
@@ -52,11 +53,12 @@ def test_outcomes_are_counted_by_what_they_are(
         if sample.name.endswith("_total")
     }
     assert counted == {
-        ("tuwen_posts_total", "verdict"): 3,
+        ("tuwen_posts_total", "verdict"): 4,
         ("tuwen_posts_total", "dead-letter"): 1,
         ("tuwen_labels_total", "积极"): 2,
         ("tuwen_labels_total", "消极"): 1,
-        ("tuwen_missing_total", "no-image"): 1,
+        ("tuwen_abstentions_total",): 1,
+        ("tuwen_missing_total", "no-image"): 2,
         ("tuwen_rejects_total", "malformed-json"): 1,
     }
 
@@ -66,11 +68,16 @@ def test_confidence_and_delay_are_of_verdicts_alone(
 ) -> None:
     """A dead letter has no confidence, and does not count as a fast verdict."""
     metrics.outcomes(
-        [outcome("a", 0.9, None, 1000), outcome(None, None, Reason.NO_CONTENT, 1000)], now_ms=1500
+        [
+            outcome("a", 0.9, None, 1000),
+            outcome(None, 0.4, None, 1250),
+            outcome(None, None, Reason.NO_CONTENT, 1000),
+        ],
+        now_ms=1500,
     )
-    assert registry.get_sample_value("tuwen_confidence_count") == 1
-    assert registry.get_sample_value("tuwen_post_to_verdict_seconds_count") == 1
-    assert registry.get_sample_value("tuwen_post_to_verdict_seconds_sum") == 0.5
+    assert registry.get_sample_value("tuwen_confidence_count") == 2
+    assert registry.get_sample_value("tuwen_post_to_verdict_seconds_count") == 2
+    assert registry.get_sample_value("tuwen_post_to_verdict_seconds_sum") == 0.75
 
 
 def test_a_post_from_the_future_took_no_time(metrics: Metrics, registry: CollectorRegistry) -> None:

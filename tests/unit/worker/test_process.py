@@ -103,10 +103,14 @@ def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
         time.sleep(0.01)
 
 
-def test_a_worker_labels_shows_and_stops(settings: WorkerSettings) -> None:
+@pytest.mark.parametrize(("abstain_below", "label"), [(0, LABELS[0]), (1, None)])
+def test_a_worker_labels_shows_and_stops(
+    settings: WorkerSettings, abstain_below: float, label: str | None
+) -> None:
     """From the record to the verdict, with pages on the way and exit code 0 at the end."""
     cluster = MemoryCluster(TOPICS)
-    running = Running(settings, cluster.connect)
+    told = settings.model_copy(update={"abstain_below": abstain_below})
+    running = Running(told, cluster.connect)
     try:
         assert running.told.heard.wait(20)
         post = json.dumps({"id": "a", "text": "很好"}).encode()
@@ -121,7 +125,7 @@ def test_a_worker_labels_shows_and_stops(settings: WorkerSettings) -> None:
         code = running.stop()
     (record,) = cluster.committed_records("tuwen.verdicts")
     verdict = msgspec.json.decode(record.value or b"", type=Verdict)
-    assert (code, verdict.label, record.partition.number) == (STOPPED, LABELS[0], 1)
+    assert (code, verdict.label, record.partition.number) == (STOPPED, label, 1)
 
 
 def test_pages_say_starting_until_it_is_put_together(settings: WorkerSettings) -> None:

@@ -38,9 +38,11 @@ rejects = st.builds(
 )
 
 
-def publisher(partitions: int = 4) -> Publisher:
+def publisher(partitions: int = 4, abstain_below: float = 0.0) -> Publisher:
     """A publisher of the demo's model."""
-    return Publisher("tuwen.verdicts", partitions, "tuwen.dead-letters", MODEL, LABELS)
+    return Publisher(
+        "tuwen.verdicts", partitions, "tuwen.dead-letters", MODEL, LABELS, abstain_below
+    )
 
 
 def fetched(number: int = 2, key: bytes | None = b"key") -> Fetched:
@@ -115,6 +117,24 @@ def test_the_first_of_equal_scores_gives_the_label(weights: list[int]) -> None:
     outcome = publisher().verdict(fetched(), row, BOTH, None)
     assert outcome.label == LABELS[int(np.argmax(row))]
     assert read(outcome).label == outcome.label
+
+
+def test_below_the_bound_a_verdict_has_scores_and_no_label() -> None:
+    """Whoever reads it sees what the model would have said, and that it is not sure."""
+    row = scores(0.25, 0.25, 0.5)
+    outcome = publisher(abstain_below=0.625).verdict(fetched(), row, BOTH, None)
+    assert (read(outcome).label, read(outcome).scores["消极"]) == (None, 0.5)
+    assert (outcome.label, outcome.confidence, outcome.reason) == (None, 0.5, None)
+
+
+@given(st.floats(0, 1), st.lists(st.integers(0, 9), min_size=3, max_size=3).filter(any))
+def test_a_label_is_given_exactly_where_the_highest_score_is_not_below_the_bound(
+    bound: float, weights: list[int]
+) -> None:
+    """By the scores that are published, so that a reader can draw the line again."""
+    row = np.array(weights, np.float32) / np.float32(sum(weights))
+    verdict = read(publisher(abstain_below=bound).verdict(fetched(), row, BOTH, None))
+    assert (verdict.label is not None) == (max(verdict.scores.values()) >= bound)
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3).filter(lambda row: sum(row) > 0))
@@ -226,6 +246,13 @@ def test_a_verdict_that_does_not_fit_shrinks_to_a_dead_letter_and_then_to_its_pl
         second.outgoing.headers
     )
     assert (third.source, third.reason) == (record, Reason.VERDICT_TOO_LARGE)
+
+
+def test_a_verdict_without_a_label_shrinks_as_one_with_it() -> None:
+    """It is no dead letter: its record would be lost for whoever looks why it has no label."""
+    outcome = publisher(abstain_below=1).verdict(fetched(), scores(0.5, 0.5, 0), BOTH, None)
+    reasons = [smaller.reason for smaller in publisher().shrinking(outcome)]
+    assert reasons == [None, Reason.VERDICT_TOO_LARGE, Reason.VERDICT_TOO_LARGE]
 
 
 def test_a_dead_letter_that_does_not_fit_shrinks_to_its_place() -> None:

@@ -139,6 +139,8 @@ def test_a_file_that_is_not_toml_refuses(tmp_path: Path) -> None:
         ("TUWEN_IMAGE_BYTES_MAX", "-1"),
         ("TUWEN_ON_IMAGE_FAILURE", "retry"),
         ("TUWEN_STOP_TIMEOUT_S", "nan"),
+        ("TUWEN_ABSTAIN_BELOW", "1.01"),
+        ("TUWEN_ABSTAIN_BELOW", "nan"),
     ],
 )
 def test_an_impossible_value_refuses_under_the_name_it_was_given(

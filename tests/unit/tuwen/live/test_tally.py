@@ -8,7 +8,7 @@ from tuwen.live.tally import Latency, Seen, Tally, percentiles
 MODEL = ModelName("demo", "1", "soft-voting")
 
 
-def seen(label: str, latency_ms: int = 5, missing: Reason | None = None) -> Seen:
+def seen(label: str | None, latency_ms: int = 5, missing: Reason | None = None) -> Seen:
     """A verdict as it was read."""
     scores = {"积极": 0.5, "中性": 0.3, "消极": 0.2}
     verdict = Verdict("id", label, scores, ("text",), missing, MODEL, Source("posts", 0, 0))
@@ -21,6 +21,17 @@ def test_verdicts_are_counted_by_label_in_the_order_of_the_bundle() -> None:
     tally.verdicts([seen("消极"), seen("积极"), seen("消极")], now_s=1.0)
 
     assert list(tally.snapshot(1.0).labels.items()) == [("积极", 1), ("中性", 0), ("消极", 2)]
+
+
+def test_a_verdict_without_a_label_is_a_verdict() -> None:
+    """It is counted apart, so that shares of labels and of none add up."""
+    tally = Tally()
+    tally.verdicts([seen(None), seen("积极"), seen(None)], now_s=1.0)
+    tally.dead_letter("no-content")
+    snapshot = tally.snapshot(1.0)
+
+    assert (snapshot.verdicts, snapshot.unlabelled, tally.answered) == (3, 2, 4)
+    assert snapshot.labels == {"积极": 1, "中性": 0, "消极": 0}
 
 
 def test_what_is_missing_and_what_is_rejected_is_counted_by_reason() -> None:

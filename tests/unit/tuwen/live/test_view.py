@@ -17,12 +17,12 @@ def lines(shown: RenderableType, width: int) -> list[str]:
     return console.export_text().splitlines()
 
 
-def tally() -> Tally:
-    """Some verdicts, one with a long Chinese text."""
+def tally(label: str | None = "积极") -> Tally:
+    """A verdict on a long Chinese text."""
     counted = Tally()
     verdict = Verdict(
         "id",
-        "积极",
+        label,
         {"积极": 0.9, "消极": 0.1},
         ("text", "image"),
         None,
@@ -49,6 +49,14 @@ def test_the_view_shows_what_the_demo_promises() -> None:
     for part in ("1/s", "1,234", "积极 100%", "malformed-json 1", "p50 12 ms", "p99 12 ms", ".90"):
         assert part in shown
     assert "今天真开心" in shown
+
+
+def test_a_verdict_without_a_label_is_shown_as_that() -> None:
+    """In the shares and among the last posts."""
+    shown = "\n".join(lines(render(tally(None).snapshot(1.5)), 80))
+
+    assert "no label 100%" in shown
+    assert "no label  .90 .10" in shown
 
 
 def test_nothing_yet_can_be_shown() -> None:
