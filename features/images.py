@@ -111,7 +111,10 @@ def _opened(image: bytes, header: Header, spec: ImageInput) -> Image.Image:
 
 def _scaled_jpeg(image: bytes, spec: ImageInput) -> Image.Image:
     side = -(-max(spec.height, spec.width) * 7 // 8)
-    return Image.fromarray(simplejpeg.decode_jpeg(image, "RGB", min_height=side, min_width=side))
+    pixels = simplejpeg.decode_jpeg(image, "RGBX", min_height=side, min_width=side)
+    height, width, _ = pixels.shape
+    # Pillow itself keeps RGB in four bytes a pixel: these it takes as they are, without a copy.
+    return Image.frombuffer("RGBX", (width, height), pixels, "raw", "RGBX", 0, 1)
 
 
 def _jpeg_orientation(image: bytes, spec: ImageInput) -> int:
@@ -148,4 +151,4 @@ def _fitted(picture: Image.Image, spec: ImageInput) -> Pixels:
         picture = picture.resize(size, method)
     if spec.channels == 1:
         return np.asarray(picture.convert("L"))[:, :, None]
-    return np.asarray(picture)
+    return np.asarray(picture)[:, :, :3]
