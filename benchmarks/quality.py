@@ -46,13 +46,14 @@ class Figures:
 
 
 def measure(corpus: Path, strategies: tuple[str, ...], folder: Path, kafka: bool) -> Figures:  # noqa: FBT001 - a figure more or less.
-    """Train all strategies at once; the first goes through Kafka."""
-    summary = train(corpus, folder / "models", TrainSettings(strategies=strategies), _told)
+    """Train all strategies at once; the chosen one goes through Kafka."""
+    settings = TrainSettings(strategies=strategies, text_characters_ngrams=(1, 3))
+    summary = train(corpus, folder / "models", settings, _told)
     manifests: dict[str, Manifest] = {
         name: export(folder / "models", folder / name, silent, strategy_name=name)
         for name in strategies
     }
-    answers = through_kafka(folder / strategies[0], corpus) if kafka else None
+    answers = through_kafka(folder / summary.strategy, corpus) if kafka else None
     return Figures(corpus.name, summary, manifests, answers)
 
 

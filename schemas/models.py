@@ -103,6 +103,32 @@ class ReferenceRow(Strict, frozen=True):
     image_in: Literal["corpus", "reference"] = "corpus"
 
 
+class ComparedStrategy(Strict, frozen=True):
+    """A strategy by cross-validation on complete training rows: accuracy with its 95 % interval.
+
+    `against_best` is its accuracy less that of the best, on the rows that both were judged on;
+    `p_value` that of the paired test, corrected for the number of strategies.
+    """
+
+    strategy: str
+    rows: int
+    accuracy: float
+    low: float
+    high: float
+    against_best: float
+    p_value: float
+    multiply_adds: int
+    """Of the fusion of one post."""
+
+
+class Choice(Strict, frozen=True):
+    """The cheapest of the strategies that are not significantly worse than the best."""
+
+    chosen: str
+    best: str
+    compared: tuple[ComparedStrategy, ...]
+
+
 class Models(Strict, frozen=True):
     """What was trained, on what, and how. File hashes of vocabularies are empty before export."""
 
@@ -127,3 +153,5 @@ class Models(Strict, frozen=True):
     """Where `text/model.npz` has a table for single words."""
     image_models: dict[str, str] = msgspec.field(default_factory=dict)
     """The file of a strategy that has a CNN of its own; of the others it is image/model.keras."""
+    choice: Choice | None = None
+    """How the chosen one was chosen; None where one strategy alone was asked for."""

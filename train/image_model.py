@@ -93,9 +93,9 @@ class Run:
 
 def fit_image(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
     """The CNN to ship, and scores of rows that it, or the CNN of their fold, never saw."""
-    if settings.image_scoring == "held-out":
-        return _fit_holding_out(rows, settings, progress)
-    return _fit_out_of_fold(rows, settings, progress)
+    if settings.image_scoring == "out-of-fold":
+        return _fit_out_of_fold(rows, settings, progress)
+    return _fit_holding_out(rows, settings, progress)
 
 
 def _fit_holding_out(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.manifest import FEATURE_VERSION, Evaluation, TokensInput
-from schemas.models import MODELS_CONTRACT_VERSION, MODELS_FILE, Artefact, Models
+from schemas.models import MODELS_CONTRACT_VERSION, MODELS_FILE, Artefact, Choice, Models
 from schemas.progress import Progress
 from train.answering import Answering
 from train.arrays import save_arrays
@@ -50,6 +50,12 @@ class Trained:
     fusions: Mapping[str, Fitted[FittedFusion]]
     apart: frozenset[str]
     """The strategies that have a CNN of their own: the one that never saw the first fold."""
+    choice: Choice | None
+
+    @property
+    def chosen(self) -> str:
+        """The strategy to export."""
+        return self.choice.chosen if self.choice else next(iter(self.fusions))
 
     @property
     def answering(self) -> Answering:
@@ -113,8 +119,8 @@ def _models(corpus: Corpus, trained: Trained, settings: TrainSettings) -> Models
         feature_version=FEATURE_VERSION,
         labels=corpus.labels,
         modalities=MODALITIES,
-        strategies=settings.strategies,
-        chosen=settings.strategies[0],
+        strategies=tuple(trained.fusions),
+        chosen=trained.chosen,
         text=tuple(each.block for each in trained.text.model.model.vectorisers),
         sublinear_tf=True,
         image=trained.half.image,
@@ -128,6 +134,7 @@ def _models(corpus: Corpus, trained: Trained, settings: TrainSettings) -> Models
         learning_curve=trained.image.learning_curve,
         tokens=_tokens(trained.text.model.model),
         image_models=dict.fromkeys(sorted(trained.apart), _OWN_IMAGE),
+        choice=trained.choice,
     )
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import getpid
 from pathlib import Path
@@ -9,13 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from schemas.manifest import Evaluation
+from schemas.models import Choice
 from schemas.progress import Progress
+from train.choice import FOLDS_MIN, Judged, choose, compare
 from train.cnn import Heads
 from train.corpus import load
+from train.errors import SettingError
 from train.evaluation import evaluate
 from train.fusing import Lessons, needs_projection, reads_regions
 from train.fusion.registry import strategies as strategies_named
-from train.fusion.seam import IMAGE, TEXT, FittedFusion
+from train.fusion.seam import IMAGE, TEXT, FittedFusion, FusionStrategy, TrainingInputs
 from train.image_model import ImageRows, fit_image
 from train.models_folder import Trained, is_models_folder, write_models
 from train.prepared import Prepared, prepare_test, prepare_train
@@ -29,6 +33,7 @@ class TrainingSummary:
     """What came out. Accuracy by `text`, `image` and `fused`, on complete test posts."""
 
     strategy: str
+    choice: Choice | None
     evaluations: dict[str, Evaluation]
     train_rows: int
     rows_left_out: int
@@ -62,16 +67,23 @@ def train(corpus: Path, out: Path, settings: TrainSettings, progress: Progress) 
 
     Raises:
         CorpusError: the corpus cannot be used.
-        SettingError: a strategy is unknown.
+        SettingError: a strategy is unknown, or there are too few folds to compare several.
         FileExistsError: `out` holds something else than models.
     """
     clock = _Clock()
     _check_out(out)
-    strategies_named(settings.strategies)
+    strategies = strategies_named(settings.strategies)
+    _check_comparable(strategies, settings)
     read = load(corpus)
+    settings = settings.resolved(sum(row.image is not None for row in read.train))
     half, test = prepare_train(read, settings, progress), prepare_test(read, settings, progress)
     clock.step("reading")
-    trained = _fit(half, len(read.labels), settings, progress, clock)
+    learned = _learned(half, len(read.labels), strategies, settings, progress, clock)
+    lessons = {each.name: learned.of(each) for each in strategies}
+    judged = compare(strategies, lessons, progress) if len(strategies) > 1 else {}
+    clock.step("comparing")
+    trained = _fused(learned, strategies, lessons, judged, progress)
+    clock.step("fusion")
     evaluations = evaluate_all(trained, test)
     clock.step("evaluating")
     beside = out.with_name(f".{out.name}.{getpid()}")
@@ -83,7 +95,8 @@ def train(corpus: Path, out: Path, settings: TrainSettings, progress: Progress) 
         shutil.rmtree(beside, ignore_errors=True)
     clock.step("writing")
     return TrainingSummary(
-        settings.strategies[0],
+        trained.chosen,
+        trained.choice,
         evaluations,
         len(half.rows),
         half.left_out,
@@ -106,10 +119,15 @@ def evaluate_all(trained: Trained, test: Prepared) -> dict[str, Evaluation]:
     }
 
 
-def _fit(
-    half: Prepared, labels_count: int, settings: TrainSettings, progress: Progress, clock: _Clock
-) -> Trained:
-    strategies = strategies_named(settings.strategies)
+def _learned(
+    half: Prepared,
+    labels_count: int,
+    strategies: Sequence[FusionStrategy],
+    settings: TrainSettings,
+    progress: Progress,
+    clock: _Clock,
+) -> Lessons:
+    """The text model and the CNN, and what fusion may learn from them."""
     width = settings.embedding_width if needs_projection(strategies) else None
     progress("fitting the SVM", 0, 1)
     text = fit_text(_text_rows(half, labels_count), settings, width)
@@ -117,17 +135,29 @@ def _fit(
     clock.step("text")
     image = fit_image(_image_rows(half, labels_count), settings, progress)
     clock.step("image")
-    lessons = Lessons(half, labels_count, text, image, settings.seed)
+    return Lessons(half, labels_count, text, image, settings.seed)
+
+
+def _fused(
+    learned: Lessons,
+    strategies: Sequence[FusionStrategy],
+    lessons: Mapping[str, TrainingInputs],
+    judged: Mapping[str, Judged],
+    progress: Progress,
+) -> Trained:
+    """Every strategy on all the rows that it may learn from, and the choice among them."""
     fusions: dict[str, Fitted[FittedFusion]] = {}
+    costs: dict[str, int] = {}
     for number, strategy in enumerate(strategies, start=1):
-        training = lessons.of(strategy)
-        fusions[strategy.name] = Fitted(
-            strategy.name, strategy.fit(training), frozenset(training.ids)
-        )
+        training = lessons[strategy.name]
+        fitted = strategy.fit(training)
+        costs[strategy.name] = fitted.multiply_adds(training.values)
+        fusions[strategy.name] = Fitted(strategy.name, fitted, frozenset(training.ids))
         progress("fitting the fusion", number, len(strategies), strategy.name)
-    clock.step("fusion")
+    choice = choose(judged, costs) if judged else None
+    image = learned.image
     apart = frozenset(each.name for each in strategies if reads_regions(each) and image.folds)
-    return Trained(half, text, image, fusions, apart)
+    return Trained(learned.half, learned.text, image, fusions, apart, choice)
 
 
 def _text_rows(half: Prepared, labels_count: int) -> TextRows:
@@ -161,6 +191,13 @@ def _image_rows(half: Prepared, labels_count: int) -> ImageRows:
         Heads(labels_count, targets_count if targets_count >= 2 else None),
         half.image_folds[rows],
     )
+
+
+def _check_comparable(strategies: Sequence[FusionStrategy], settings: TrainSettings) -> None:
+    if len(strategies) > 1 and settings.text_folds < FOLDS_MIN:
+        raise SettingError(
+            f"setting text_folds: at least {FOLDS_MIN} to compare strategies, or name one strategy"
+        )
 
 
 def _check_out(out: Path) -> None:

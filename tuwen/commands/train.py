@@ -1,11 +1,13 @@
 """Train text, image and fusion models on a corpus."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from schemas.models import Choice
 from train.settings import Cnn, ImageScoring, TrainSettings
 from tuwen.application import application
 from tuwen.screen import drawn, err, out
@@ -22,7 +24,10 @@ def train(
     models: Annotated[Path, typer.Option("--out", metavar="MODELS", help="A new folder.")],
     strategy: Annotated[
         list[str] | None,
-        typer.Option(help="Of fusion; given again, the first is exported. [default: soft-voting]"),
+        typer.Option(
+            help="Of fusion; of several, or of `all`, one is chosen by cross-validation. "
+            "[default: all]"
+        ),
     ] = None,
     cnn: Annotated[
         Cnn, typer.Option(help="compact is better and smaller; brief is one layer.")
@@ -32,8 +37,11 @@ def train(
         typer.Option(min=1, help="Passes over the images. [default: by the corpus's size]"),
     ] = None,
     image_scoring: Annotated[
-        ImageScoring,
-        typer.Option(help="held-out: one CNN; out-of-fold: one more for each fold, on all images."),
+        ImageScoring | None,
+        typer.Option(
+            help="held-out: one CNN; out-of-fold: one more for each fold, on all images. "
+            "[default: by the corpus's size]"
+        ),
     ] = DEFAULTS.image_scoring,
     folds: Annotated[int, typer.Option(min=2, help="Of out-of-fold.")] = DEFAULTS.folds,
     characters: Annotated[
@@ -63,6 +71,24 @@ def train(
         facts = msgspec.to_builtins(summary) | {"accuracy": summary.accuracy}
         typer.echo(msgspec.json.encode(facts))
         return
+    for line in choice_lines(summary.choice):
+        out().print(line, markup=False)
     for used, accuracy in summary.accuracy.items():
         out().print(f"{used:<8} accuracy {accuracy:.3f} on the test half", markup=False)
     out().print(f"models in {models}, in {summary.seconds:.0f} s", markup=False)
+
+
+def choice_lines(choice: Choice | None) -> Iterator[str]:
+    """The table of the strategies, the most accurate first, and which of them was chosen."""
+    if choice is None:
+        return
+    yield "by cross-validation on the training half, with 95 % intervals:"
+    for each in sorted(choice.compared, key=lambda compared: -compared.accuracy):
+        yield (
+            f"  {each.strategy:<18}{each.accuracy:.3f} ({each.low:.3f} to {each.high:.3f}) "
+            f"of {each.rows} posts, {each.against_best:+.3f} to the best (p {each.p_value:.2f}), "
+            f"{each.multiply_adds} multiplications"
+        )
+    yield (
+        f"chosen: {choice.chosen}, the cheapest of those not significantly worse than {choice.best}"
+    )

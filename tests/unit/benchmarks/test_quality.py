@@ -18,7 +18,9 @@ GOOD = Answers(posts=10, verdicts=10, dead_letters=0, twice=0, accuracy=0.9, sec
 def _figures(fused: float = 0.9, seconds: float = 30.0, answers: Answers | None = GOOD) -> Figures:
     uses = {"text": 0.8, "image": 0.85, "fused": fused}
     evaluation = Evaluation(100, uses, dict.fromkeys(uses, 0.02), 0.5)
-    summary = TrainingSummary("soft-voting", {"soft-voting": evaluation}, 400, 0, 0, seconds, {})
+    summary = TrainingSummary(
+        "soft-voting", None, {"soft-voting": evaluation}, 400, 0, 0, seconds, {}
+    )
     parity = Parity((ParityFigure("scores", 110, 3e-7, 1e-5),), 100, 10, 1000, 0, 0)
     manifest = Manifest(
         contract=1,

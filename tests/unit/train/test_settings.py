@@ -60,3 +60,11 @@ def test_many_images_take_more_epochs() -> None:
     assert settings.epochs_for(SMALL_CORPUS_IMAGES) == EPOCHS_SMALL
     assert settings.epochs_for(SMALL_CORPUS_IMAGES + 1) == EPOCHS
     assert TrainSettings(epochs=3).epochs_for(10) == 3
+
+
+def test_few_images_are_held_out_and_many_scored_by_fold() -> None:
+    """Unless a setting says otherwise; nothing is left open then."""
+    few, many = (TrainSettings().resolved(n) for n in (SMALL_CORPUS_IMAGES, 6000))
+    assert (few.image_scoring, few.epochs) == ("held-out", EPOCHS_SMALL)
+    assert (many.image_scoring, many.epochs) == ("out-of-fold", EPOCHS)
+    assert TrainSettings(image_scoring="held-out").resolved(6000).image_scoring == "held-out"

@@ -20,7 +20,7 @@ from schemas.progress import silent
 from tests.unit.train.corpora import good_corpus
 from train import augmentation, training
 from train.cnn import Heads, build, image_input, with_outputs
-from train.errors import CorpusError
+from train.errors import CorpusError, SettingError
 from train.fusion.registry import names
 from train.image_model import ImageRows, fit_image
 from train.quiet_keras import load
@@ -105,7 +105,10 @@ def test_models_json_says_what_was_trained(trained: Trained) -> None:
     """Labels, strategies, settings, versions, the curve of the CNN."""
     models = _models(trained.models)
     assert models.labels == ("积极", "中性", "消极")
-    assert (models.strategies, models.chosen) == (SETTINGS.strategies, "soft-voting")
+    assert (models.strategies, models.chosen) == (SETTINGS.strategies, trained.summary.strategy)
+    assert models.choice == trained.summary.choice
+    assert models.choice is not None
+    assert {each.strategy for each in models.choice.compared} == set(SETTINGS.strategies)
     assert {"keras", "scikit-learn", "jieba", "rjieba"} <= models.versions.keys()
     assert models.settings["text_words_ngrams"] == [1, 2]
     assert len(models.learning_curve) == 1
@@ -133,7 +136,7 @@ def test_the_evaluation_is_of_complete_test_posts(trained: Trained) -> None:
     complete = [row for row in _rows(trained.corpus, "test") if row["text"] and row["image"]]
     assert evaluations == trained.summary.evaluations
     assert {each.rows for each in evaluations.values()} == {len(complete)}
-    assert trained.summary.accuracy == evaluations["soft-voting"].accuracy
+    assert trained.summary.accuracy == evaluations[trained.summary.strategy].accuracy
     assert trained.summary.accuracy["text"] > 0.6
 
 
@@ -245,6 +248,13 @@ def test_a_corpus_with_too_few_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="usable training rows"):
         train(tmp_path / "corpus", tmp_path / "models", SETTINGS, silent)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_too_few_folds_to_compare_strategies_are_refused(tmp_path: Path) -> None:
+    """Before anything is read; one strategy alone needs no comparison."""
+    few = msgspec.structs.replace(SETTINGS, text_folds=2)
+    with pytest.raises(SettingError, match="text_folds: at least 3"):
+        train(tmp_path / "corpus", tmp_path / "models", few, silent)
 
 
 def test_a_folder_that_holds_something_else_is_not_replaced(tmp_path: Path) -> None:
