@@ -76,11 +76,11 @@ class WorkerSettings(BaseSettings):
         "at-least-once: a crash may repeat outcomes, and there are no transactions.",
     )
     commit_interval_ms: int = Field(
-        default=50,
+        default=100,
         ge=0,
         le=5000,
         description="Least time between two commits. A lone post commits at once whatever this "
-        "is; 100 saves CPU under load, for verdicts that much later.",
+        "is; under load 50 brings verdicts sooner, for twice the transactions: 8 ms of CPU each.",
     )
     batch_records_max: int = Field(
         default=64,
