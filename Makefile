@@ -6,6 +6,8 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 ARGS ?=
+# Half of a run waits for real services, and half computes: two overlap well on two cores.
+processes ?= 2
 python := .venv/bin/python
 uv ?= uv
 compile := $(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url \
@@ -18,7 +20,7 @@ demo: setup ## run the whole system and let it show itself; ARGS=--fresh begins 
 	@.venv/bin/tuwen demo $(ARGS)
 
 test: setup ## run all tests; ARGS=tests/unit runs some
-	@.venv/bin/pytest $(ARGS)
+	@.venv/bin/pytest --numprocesses $(processes) --dist loadgroup $(ARGS)
 
 check: setup ## format, lint, types, import lines
 	@.venv/bin/ruff format --check --quiet . || \

@@ -151,4 +151,5 @@ def _fitted(picture: Image.Image, spec: ImageInput) -> Pixels:
         picture = picture.resize(size, method)
     if spec.channels == 1:
         return np.asarray(picture.convert("L"))[:, :, None]
-    return np.asarray(picture)[:, :, :3]
+    # Pillow packs three bytes a pixel sooner than numpy drops the fourth when images are stacked.
+    return np.asarray(picture.convert("RGB"))

@@ -32,6 +32,14 @@ MakeTopic = Callable[..., str]
 """make_topic(name="posts", partitions=1, **configuration) -> the topic's unique name"""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file share fixtures, so one process runs them; one has all real services."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        services = file.startswith(("tests/integration/", "tests/contract/"))
+        item.add_marker(pytest.mark.xdist_group("services" if services else file))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """Let Ctrl-C reach children even where a shell's `&` has made them deaf to it."""

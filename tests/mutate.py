@@ -6,9 +6,11 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from rich.console import Console
 
@@ -40,11 +42,9 @@ def main(words: Sequence[str]) -> int:
         console.print(f"no guard speaks of {' '.join(words)}", markup=False)
         return 2
     with tempfile.TemporaryDirectory(prefix="tuwen-mutate-") as scratch:
-        tree = Path(scratch) / "tree"
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_COPIED))
-        faults = list(filter(None, [before(tree, guards)]))
-        for guard in () if faults else guards:
-            fault = without(tree, guard)
+        trees = copies(Path(scratch), min(len(guards), os.cpu_count() or 1))
+        faults = list(filter(None, [before(trees[0], guards)]))
+        for guard, fault in zip(guards, () if faults else tried(trees, guards), strict=False):
             console.print(f"{'kept ' if fault else 'found'}  {guard.holds}", markup=False)
             faults += [fault] if fault else []
     for fault in faults:
@@ -59,6 +59,31 @@ def read(path: Path) -> list[Guard]:
     """Read the list."""
     with path.open("rb") as source:
         return [Guard(**row) for row in tomllib.load(source)["guard"]]
+
+
+def copies(scratch: Path, count: int) -> list[Path]:
+    """Copy the tree so many times: one for each guard that is tried at the same time."""
+    trees = [scratch / f"tree-{number}" for number in range(count)]
+    for tree in trees:
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    return trees
+
+
+def tried(trees: Sequence[Path], guards: Sequence[Guard]) -> Iterator[str | None]:
+    """Try guards side by side, each in a tree of its own; what `without` says, in their order."""
+    idle: SimpleQueue[Path] = SimpleQueue()
+    for tree in trees:
+        idle.put(tree)
+
+    def one(guard: Guard) -> str | None:
+        tree = idle.get()
+        try:
+            return without(tree, guard)
+        finally:
+            idle.put(tree)
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        yield from pool.map(one, guards)
 
 
 def before(tree: Path, guards: Iterable[Guard]) -> str | None:

@@ -50,18 +50,15 @@ class FileSource:
             )
             return [off] * len(references)
         # Opened anew for each batch: a volume may be mounted again under a running worker.
-        root = open_root(self._root)
-        try:
-            return [self._read(root, reference) for reference in references]
-        finally:
-            os.close(root)
+        with _Folders(open_root(self._root)) as folders:
+            return [self._read(folders, reference) for reference in references]
 
-    def _read(self, root: int, reference: str) -> bytes | ImageProblem:
+    def _read(self, folders: "_Folders", reference: str) -> bytes | ImageProblem:
         names = path_names(reference)
         if isinstance(names, ImageProblem):
             return names
         try:
-            file = _open_beneath(root, names)
+            file = os.open(names[-1], _FLAGS, dir_fd=folders.opened(names[:-1]))
         except OSError as error:
             return _problem(error)
         try:
@@ -106,19 +103,41 @@ def path_names(reference: str) -> list[bytes] | ImageProblem:
     return names
 
 
-def _open_beneath(root: int, names: Sequence[bytes]) -> int:
-    """Walk from `root`, never through a link. Gives a file descriptor of the last name."""
-    folder = root
-    try:
-        for name in names[:-1]:
-            inner = _open_folder(name, folder)
-            if folder != root:
-                os.close(folder)
-            folder = inner
-        return os.open(names[-1], _FLAGS, dir_fd=folder)
-    finally:
-        if folder != root:
-            os.close(folder)
+class _Folders:
+    """The root, and the folder that the last file was in: the next one is often there too."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._names: list[bytes] = []
+        self._folder = root
+
+    def __enter__(self) -> "_Folders":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+        os.close(self._root)
+
+    def opened(self, names: list[bytes]) -> int:
+        """Walk from the root, never through a link. Gives the descriptor of the last folder."""
+        if names == self._names:
+            return self._folder
+        self._leave()
+        for depth, name in enumerate(names, start=1):
+            inner = _open_folder(name, self._folder)
+            self._close()
+            # Both at once: a walk that ends half way must not pass for another folder.
+            self._folder, self._names = inner, names[:depth]
+        return self._folder
+
+    def _leave(self) -> None:
+        """Go back to the root."""
+        self._close()
+        self._folder, self._names = self._root, []
+
+    def _close(self) -> None:
+        if self._folder != self._root:
+            os.close(self._folder)
 
 
 def _open_folder(name: bytes, within: int) -> int:

@@ -43,6 +43,24 @@ def test_files_beneath_the_root_are_read_in_order(root: Path) -> None:
     ]
 
 
+@given(st.lists(st.sampled_from(["a", "one/a", "one/two/a", "one/no/a", "two/a", "no/two/a"])))
+def test_a_batch_reads_what_each_reference_alone_would(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    """A folder is kept open for the next file in it, and for no other, in whatever order."""
+    root = tmp_path_factory.mktemp("root")
+    (root / "one" / "two").mkdir(parents=True)
+    (root / "two").mkdir()
+    for name in ("a", "one/a", "one/two/a", "two/a"):
+        (root / name).write_bytes(name.encode())
+    before = len(list(Path("/dev/fd").iterdir()))
+    together = read(root, *(f"file:{name}" for name in names))
+    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert together == [
+        Reason.IMAGE_NOT_FOUND if "no" in name.split("/") else name.encode() for name in names
+    ]
+
+
 def test_percent_escapes_are_bytes_of_the_path(root: Path) -> None:
     """`%XX` is decoded once; `?`, `#` and `+` are letters like others."""
     (root / "a%41?x=1#y+z").write_bytes(b"odd")
