@@ -13,6 +13,10 @@
       fusion/<strategy>/strategy.json settings of the strategy's own, as JSON
       fusion/<strategy>/weights.npz   its arrays, as JSON and npz read them without pickle
       oof.npz                         `ids`, `folds`, `labels`, `text.scores`, `image.scores`
+      test.npz                        the test half: `ids`, `labels`, `present` bool[N,M], and
+                                      `<strategy>.text`, `.image`, `.fused` float64[N,K]: what is
+                                      published of a post with just those modalities, NaN where it
+                                      lacks one; `<strategy>.weights` [N,M] of what it has
       evaluation.json                 `schemas.manifest.Evaluation`, by strategy
       reference/rows.jsonl            the gate's rows, one `ReferenceRow` a line
       reference/tokens.jsonl          per row what jieba itself gives, `jieba.lcut(clean(block,

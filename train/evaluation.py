@@ -1,6 +1,7 @@
-"""Scores of rows that nothing was fitted on, to accuracy and calibration error."""
+"""Scores of rows that nothing was fitted on, to answers, accuracy and calibration error."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,18 +13,38 @@ from train.unseen import Floats
 USES: dict[str, tuple[int, ...]] = {"text": (TEXT,), "image": (IMAGE,), "fused": (TEXT, IMAGE)}
 
 
-def evaluate(
-    fusion: FittedFusion, inputs: Mapping[str, Floats], labels: Labels, present: Present
-) -> Evaluation:
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a strategy says of posts.
+
+    `scores` by use, float64[N,K]: of each post as if it had just those modalities, NaN where it
+    lacks one of them. `weights` float64[N,M] of what each post has, where the strategy has them.
+    """
+
+    scores: Mapping[str, Floats]
+    weights: Floats | None
+
+
+def answer(fusion: FittedFusion, inputs: Mapping[str, Floats], present: Present) -> Answers:
+    """Every post by every use that it can have."""
+    scores: dict[str, Floats] = {}
+    for use, modalities in USES.items():
+        having = np.flatnonzero(present[:, modalities].all(axis=1))
+        shown = np.zeros((len(having), present.shape[1]), np.bool_)
+        shown[:, modalities] = True
+        said = fusion.predict({name: values[having] for name, values in inputs.items()}, shown)
+        scores[use] = np.full((len(present), said.shape[1]), np.nan)
+        scores[use][having] = said
+    return Answers(scores, fusion.beside(inputs, present).get("weights"))
+
+
+def evaluate(answers: Answers, labels: Labels, present: Present) -> Evaluation:
     """Each modality alone, and both, over the rows that have both: the same rows for all three."""
     rows = present.all(axis=1)
-    chosen = {name: values[rows] for name, values in inputs.items()}
     truth = labels[rows]
     accuracy, error = {}, {}
-    for use, modalities in USES.items():
-        shown = np.zeros((len(truth), present.shape[1]), np.bool_)
-        shown[:, modalities] = True
-        probabilities = fusion.predict(chosen, shown)
+    for use, scores in answers.scores.items():
+        probabilities = scores[rows]
         accuracy[use] = float((probabilities.argmax(axis=1) == truth).mean())
         error[use] = calibration_error(probabilities, truth)
     baseline = float(np.bincount(truth).max() / len(truth))

@@ -16,6 +16,7 @@ from schemas.progress import Progress
 from train.answering import Answering
 from train.arrays import save_arrays
 from train.corpus import Corpus
+from train.evaluation import Answers
 from train.fusion.registry import strategy
 from train.fusion.seam import MODALITIES, FittedFusion
 from train.image_model import ImageTraining
@@ -76,11 +77,20 @@ class Trained:
         return (*text, *self.image.folds, self.image.model, *self.fusions.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The test half, and what came of it by strategy."""
+
+    half: Prepared
+    answers: Mapping[str, Answers]
+    evaluations: Mapping[str, Evaluation]
+
+
 def write_models(
     folder: Path,
     corpus: Corpus,
     trained: Trained,
-    evaluations: Mapping[str, Evaluation],
+    tested: Tested,
     settings: TrainSettings,
     progress: Progress,
 ) -> None:
@@ -88,8 +98,9 @@ def write_models(
     _write_parts(folder, trained)
     models = _models(corpus, trained, settings)
     (folder / MODELS_FILE).write_bytes(_readable(models))
-    (folder / "evaluation.json").write_bytes(_readable(dict(evaluations)))
+    (folder / "evaluation.json").write_bytes(_readable(dict(tested.evaluations)))
     save_arrays(folder / "oof.npz", _out_of_fold(trained))
+    save_arrays(folder / "test.npz", _test(tested))
     (folder / "reference").mkdir()
     write_reference(
         folder / "reference", corpus, trained.answering, settings.reference_rows_max, progress
@@ -158,6 +169,21 @@ def _out_of_fold(trained: Trained) -> dict[str, NDArray[Any]]:
         scores = np.full((len(half.rows), unseen.scores.shape[1]), np.nan)
         scores[[place[row] for row in unseen.ids]] = unseen.scores
         arrays[f"{name}.scores"] = scores
+    return arrays
+
+
+def _test(tested: Tested) -> dict[str, NDArray[Any]]:
+    """What every strategy says of the test half."""
+    half = tested.half
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": np.asarray(half.ids),
+        "labels": half.labels,
+        "present": half.present,
+    }
+    for name, said in tested.answers.items():
+        arrays |= {f"{name}.{use}": scores for use, scores in said.scores.items()}
+        if said.weights is not None:
+            arrays[f"{name}.weights"] = said.weights
     return arrays
 
 

@@ -16,12 +16,12 @@ from train.choice import FOLDS_MIN, Judged, choose, compare
 from train.cnn import Heads
 from train.corpus import load
 from train.errors import SettingError
-from train.evaluation import evaluate
+from train.evaluation import Answers, answer, evaluate
 from train.fusing import Lessons, needs_projection, reads_regions
 from train.fusion.registry import strategies as strategies_named
 from train.fusion.seam import IMAGE, TEXT, FittedFusion, FusionStrategy, TrainingInputs
 from train.image_model import ImageRows, fit_image
-from train.models_folder import Trained, is_models_folder, write_models
+from train.models_folder import Tested, Trained, is_models_folder, write_models
 from train.prepared import Prepared, prepare_test, prepare_train
 from train.settings import TrainSettings
 from train.text_model import TextRows, fit_text, tf_idf
@@ -84,12 +84,15 @@ def train(corpus: Path, out: Path, settings: TrainSettings, progress: Progress) 
     clock.step("comparing")
     trained = _fused(learned, strategies, lessons, judged, progress)
     clock.step("fusion")
-    evaluations = evaluate_all(trained, test)
+    answers = answer_all(trained, test)
+    evaluations = {
+        name: evaluate(said, test.labels, test.present) for name, said in answers.items()
+    }
     clock.step("evaluating")
     beside = out.with_name(f".{out.name}.{getpid()}")
     try:
         beside.mkdir(parents=True)
-        write_models(beside, read, trained, evaluations, settings, progress)
+        write_models(beside, read, trained, Tested(test, answers, evaluations), settings, progress)
         _replace(beside, out)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -106,15 +109,15 @@ def train(corpus: Path, out: Path, settings: TrainSettings, progress: Progress) 
     )
 
 
-def evaluate_all(trained: Trained, test: Prepared) -> dict[str, Evaluation]:
-    """Every strategy on the rows of the test half that have both modalities."""
+def answer_all(trained: Trained, test: Prepared) -> dict[str, Answers]:
+    """What every strategy says of the test half."""
     model = trained.text.model.model
     texts = test.texts(np.flatnonzero(test.present[:, TEXT]))
     outputs = model.outputs(tf_idf(model.vectorisers, texts))
     outputs |= model.token_outputs(model.token_ids(texts))
     inputs = trained.answering.inputs(outputs, test.pixels, test.present)
     return {
-        name: evaluate(fitted.model, inputs[name], test.labels, test.present)
+        name: answer(fitted.model, inputs[name], test.present)
         for name, fitted in trained.fusions.items()
     }
 

@@ -87,6 +87,7 @@ def test_the_folder_holds_what_the_contract_says(trained: Trained) -> None:
         "models.json",
         "evaluation.json",
         "oof.npz",
+        "test.npz",
         "text/words.vocabulary.json",
         "text/model.npz",
         "image/model.keras",
@@ -138,6 +139,22 @@ def test_the_evaluation_is_of_complete_test_posts(trained: Trained) -> None:
     assert {each.rows for each in evaluations.values()} == {len(complete)}
     assert trained.summary.accuracy == evaluations[trained.summary.strategy].accuracy
     assert trained.summary.accuracy["text"] > 0.6
+
+
+@pytest.mark.parametrize("strategy", SETTINGS.strategies)
+def test_the_folder_says_what_each_strategy_answers_on_the_test_half(
+    trained: Trained, strategy: str
+) -> None:
+    """By what was used, NaN where a post lacks it; the evaluation is of those very answers."""
+    held = np.load(trained.models / "test.npz")
+    assert held["ids"].tolist() == [row["id"] for row in _rows(trained.corpus, "test")]
+    having = {"text": held["present"][:, 0], "image": held["present"][:, 1]}
+    having["fused"] = having["text"] & having["image"]
+    for use, rows in having.items():
+        scores = held[f"{strategy}.{use}"]
+        assert np.array_equal(np.isfinite(scores).all(axis=1), rows)
+        right = scores[having["fused"]].argmax(axis=1) == held["labels"][having["fused"]]
+        assert right.mean() == trained.summary.evaluations[strategy].accuracy[use]
 
 
 @pytest.mark.parametrize("strategy", SETTINGS.strategies)
