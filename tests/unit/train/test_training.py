@@ -44,6 +44,9 @@ SETTINGS = TrainSettings(
     reference_rows_max=50,
 )
 ONE = msgspec.structs.replace(SETTINGS, strategies=("soft-voting",))
+DEEP = {"attention", "multi-task"}
+"""Heads that Keras fits: `make quality` permutes their labels, on enough rows to learn from."""
+SHALLOW = tuple(name for name in SETTINGS.strategies if name not in DEEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +243,8 @@ def test_permuted_labels_cannot_be_learned(trained: Trained, tmp_path: Path) -> 
         lines = [json.dumps(row, ensure_ascii=False) for row in rows]
         (corpus / f"{half}.jsonl").write_text("\n".join(lines), encoding="utf-8")
     shutil.copytree(trained.corpus / "images", corpus / "images")
-    summary = train(corpus, tmp_path / "models", SETTINGS, silent)
+    settings = msgspec.structs.replace(SETTINGS, strategies=SHALLOW)
+    summary = train(corpus, tmp_path / "models", settings, silent)
     for evaluation in summary.evaluations.values():
         for use, accuracy in evaluation.accuracy.items():
             assert 0.15 < accuracy < 0.52, use
