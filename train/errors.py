@@ -4,6 +4,7 @@ TrainError
 ├── CorpusError     the corpus cannot be used; the text names file and line, and what to do
 ├── SettingError    a setting is impossible; the text names it
 ├── CollapsedError  the CNN learned nothing, again and again
+├── ReportError     models, corpus and bundle do not belong together, or cannot be read
 └── LeakageError    a fitted thing was asked to score rows that it was fitted on
 """
 
@@ -22,6 +23,10 @@ class SettingError(TrainError, ValueError):
 
 class CollapsedError(TrainError):
     """Every run of the CNN ended no better than always giving the most frequent label."""
+
+
+class ReportError(TrainError):
+    """There is nothing to report on, or what was named belongs to another training."""
 
 
 class LeakageError(TrainError):

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "topics": "Create the topics, or check them.",
     "corpus": "Make a corpus of demo posts, or check one of yours.",
     "train": "Train text, image and fusion models on a corpus.",
+    "report": "Report on trained models, as one page of figures.",
     "export": "Turn trained models into an ONNX bundle, proven equal.",
     "bundle": "Show what a bundle holds, or check it.",
     "classify": "Classify one post, without Kafka.",

@@ -16,7 +16,9 @@ REFUSED: Final = 2
 
 EXTRAS: Final = {
     "jieba": "train",
+    "jinja2": "train",
     "keras": "train",
+    "matplotlib": "train",
     "onnx": "train",
     "scipy": "train",
     "skl2onnx": "train",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -11,6 +11,9 @@ from schemas.models import Choice
 from train.settings import Cnn, ImageScoring, TrainSettings
 from tuwen.application import application
 from tuwen.screen import drawn, err, out
+
+if TYPE_CHECKING:
+    from train.training import TrainingSummary
 
 app = application()
 
@@ -52,6 +55,8 @@ def train(
 ) -> None:
     """Train a CNN on the images, an SVM on the texts, and their fusion; print the accuracy.
 
+    What there is to know of them is in the report, MODELS/report.html.
+
     Needs the extra: pip install 'tuwen[train]'.
     """
     settings = TrainSettings(
@@ -63,19 +68,27 @@ def train(
         text_characters_ngrams=characters,
         seed=seed,
     )
+    from train.report.writing import REPORT_FILE, write_report
     from train.training import train as train_models
 
     with drawn(err()) as progress:
         summary = train_models(corpus, models, settings, progress)
+        write_report(models, models / REPORT_FILE, progress, corpus)
     if as_json:
         facts = msgspec.to_builtins(summary) | {"accuracy": summary.accuracy}
         typer.echo(msgspec.json.encode(facts))
         return
-    for line in choice_lines(summary.choice):
+    for line in summary_lines(summary, models):
         out().print(line, markup=False)
+
+
+def summary_lines(summary: "TrainingSummary", models: Path) -> Iterator[str]:
+    """The choice, the accuracy, and where everything is."""
+    yield from choice_lines(summary.choice)
     for used, accuracy in summary.accuracy.items():
-        out().print(f"{used:<8} accuracy {accuracy:.3f} on the test half", markup=False)
-    out().print(f"models in {models}, in {summary.seconds:.0f} s", markup=False)
+        yield f"{used:<8} accuracy {accuracy:.3f} on the test half"
+    yield f"models in {models}, in {summary.seconds:.0f} s"
+    yield f"report in {models / 'report.html'}"
 
 
 def choice_lines(choice: Choice | None) -> Iterator[str]:

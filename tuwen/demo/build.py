@@ -1,4 +1,4 @@
-"""Make corpus, models and bundle in a process of its own, so that the demo's stays small.
+"""Make corpus, models, bundle and report in a process of its own, so that the demo's stays small.
 
     python -P -m tuwen.demo.build FOLDER SEED TRAIN_POSTS TEST_POSTS
 
@@ -35,7 +35,7 @@ def timed(stage: str, work: Callable[[], Sequence[str]]) -> None:
 
 
 def build(folder: Path, seed: int, train_posts: int, test_posts: int) -> None:
-    """Make `corpus`, `models` and `bundle` in the folder."""
+    """Make `corpus`, `models`, `bundle` and `report.html` in the folder."""
     timed("corpus", lambda: _corpus(folder, seed, train_posts, test_posts))
     timed("training", lambda: _train(folder))
     timed("export", lambda: _export(folder))
@@ -61,8 +61,11 @@ def _train(folder: Path) -> Sequence[str]:
 
 def _export(folder: Path) -> Sequence[str]:
     from export.bundle import export
+    from train.report.writing import write_report
 
     manifest = export(folder / "models", folder / "bundle", progress, folder / "corpus")
+    bundles = [folder / "bundle"]
+    write_report(folder / "models", folder / "report.html", progress, folder / "corpus", bundles)
     parity = manifest.parity
     figures = ", ".join(f"{f.stage} {f.max_abs:.1e}" for f in parity.figures)
     rows = f"{parity.rows} rows and {parity.adversarial_rows} adversarial ones"

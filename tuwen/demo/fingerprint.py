@@ -17,9 +17,13 @@ SOURCES: Final = (
 )
 """Packages whose code decides what is made."""
 
+SUFFIXES: Final = frozenset({".css", ".j2", ".json", ".py", ".toml", ".txt"})
+
 LIBRARIES: Final = (
     "jieba",
+    "jinja2",
     "keras",
+    "matplotlib",
     "numpy",
     "onnx",
     "onnxruntime",
@@ -62,4 +66,4 @@ def _files(package: str) -> Iterable[Path]:
     spec = importlib.util.find_spec(package)
     folders = [] if spec is None else list(spec.submodule_search_locations or ())
     files = [path for folder in folders for path in Path(folder).rglob("*") if path.is_file()]
-    return sorted(path for path in files if path.suffix in {".py", ".toml", ".json", ".txt"})
+    return sorted(path for path in files if path.suffix in SUFFIXES)

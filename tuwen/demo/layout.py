@@ -59,6 +59,11 @@ class Layout:
         return self.root / "bundle"
 
     @property
+    def report(self) -> Path:
+        """What was trained and exported, for people; `report.json` lies beside it."""
+        return self.root / "report.html"
+
+    @property
     def made(self) -> Path:
         """What corpus and bundle were made from."""
         return self.root / "made.json"

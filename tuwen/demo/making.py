@@ -1,4 +1,4 @@
-"""Corpus, models and bundle: made anew, or used again when nothing they come from has changed."""
+"""Corpus, models, bundle and report: made anew, or used again when nothing has changed."""
 
 import os
 import shutil
@@ -45,7 +45,8 @@ def make(running: Running, layout: Layout, settings: DemoSettings, stages: Stage
             stages.skip([title], "used again: nothing that it is made from has changed")
             stages.say(*found.words.get(stage, ()))
         return found
-    layout.made.unlink(missing_ok=True)
+    for file in (layout.made, layout.report):
+        file.unlink(missing_ok=True)
     for folder in (layout.corpus, layout.models, layout.bundle):
         # What a killed run was writing lies beside the folder, under a name of its own.
         for path in (folder, *layout.root.glob(f".{folder.name}.*")):
@@ -60,7 +61,7 @@ def _found(layout: Layout, now: str) -> Made | None:
         made = msgspec.json.decode(layout.made.read_bytes(), type=Made)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    there = layout.bundle.is_dir() and layout.corpus.is_dir()
+    there = layout.bundle.is_dir() and layout.corpus.is_dir() and layout.report.is_file()
     return made if there and made.fingerprint == now else None
 
 

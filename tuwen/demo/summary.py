@@ -153,7 +153,8 @@ def _show_places(console: Console, run: Run) -> None:
 def places(layout: Layout) -> Mapping[str, str]:
     """Say where the run's things lie."""
     return {
-        "report": str(layout.summary),
+        "report": str(layout.report),
+        "figures": str(layout.summary),
         "bundle": str(layout.bundle),
         "logs": f"{layout.worker_log}, {layout.build_log}",
         "metrics": str(layout.metrics),

@@ -47,6 +47,7 @@ class Bench:
         """Put there what the stand-in does not make."""
         self.layout.corpus.mkdir(parents=True, exist_ok=True)
         self.layout.bundle.mkdir(parents=True, exist_ok=True)
+        self.layout.report.touch()
 
     @property
     def said(self) -> str:

@@ -80,7 +80,7 @@ def test_a_run_that_reconciles_says_so_and_where_everything_is(run: Run) -> None
         "p50 5 ms, p99 900 ms",
     ):
         assert words in said
-    for place in ("summary.json", "bundle", "worker.log", "metrics.txt"):
+    for place in ("report.html", "summary.json", "bundle", "worker.log", "metrics.txt"):
         assert place in said
 
 
