@@ -21,13 +21,14 @@ from train.cnn import (
     REGIONS,
     SCORES,
     TARGET_HEAD,
-    Heads,
     build,
     image_input,
     with_outputs,
 )
+from train.image_rows import ImageRows
 from train.quiet_keras import load
 from train.settings import TrainSettings
+from train.side_by_side import Lesson, fit_side_by_side
 from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
 
 RUNS_MAX: Final = 3
@@ -38,31 +39,6 @@ _WEIGHT_DECAY: Final = 0.02
 # How much better than the shares of the labels a run must tell the watched rows.
 _LEARNED_MIN: Final = 0.02
 _PREDICT_ROWS: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRows:
-    """What a CNN learns from. `targets` is -1 where nothing says what the image itself shows."""
-
-    ids: tuple[str, ...]
-    pixels: NDArray[np.uint8]
-    labels: Labels
-    targets: Labels
-    heads: Heads
-    folds: NDArray[np.int64]
-    """Groups whole; the first is the one that is held out."""
-
-    def chosen(self, rows: NDArray[np.int64]) -> "ImageRows":
-        """Some of the rows."""
-        ids = tuple(self.ids[row] for row in rows)
-        return ImageRows(
-            ids,
-            self.pixels[rows],
-            self.labels[rows],
-            self.targets[rows],
-            self.heads,
-            self.folds[rows],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +86,21 @@ def _fit_holding_out(rows: ImageRows, settings: TrainSettings, progress: Progres
 
 def _fit_out_of_fold(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
     """A CNN on all rows, and one per fold on the others, which scores that fold."""
+    rows_of = {
+        f"CNN of fold {fold + 1} of {settings.folds}": np.flatnonzero(rows.folds != fold)
+        for fold in range(settings.folds)
+    } | {"CNN": np.arange(len(rows.ids))}
+    lessons = [Lesson(name, chosen) for name, chosen in rows_of.items()]
+    epochs = settings.epochs_for(len(rows.ids))
+    *folds, whole = fit_side_by_side(fit_cnn, rows, lessons, settings, progress, epochs)
     parts: list[Unseen] = []
-    folds: list[Fitted[Any]] = []
-    collapsed, epochs = 0, settings.epochs_for(len(rows.ids))
-    for fold in range(settings.folds):
-        own, others = np.flatnonzero(rows.folds == fold), np.flatnonzero(rows.folds != fold)
-        name = f"CNN of fold {fold + 1} of {settings.folds}"
-        fitted, _, again = fit_cnn(rows.chosen(others), settings, progress, name, epochs)
+    for fold, (fitted, _, _) in enumerate(folds):
+        own = np.flatnonzero(rows.folds == fold)
         ids = [rows.ids[row] for row in own]
         parts.append(unseen_scores(fitted, ids, partial(scored, rows.pixels[own])))
-        folds.append(fitted)
-        collapsed += again
-    fitted, curve, again = fit_cnn(rows, settings, progress, "CNN", epochs)
-    scores = joined(parts, rows.ids)
-    return ImageTraining(fitted, tuple(folds), scores, curve, collapsed + again)
+    collapsed = sum(again for _, _, again in (*folds, whole))
+    apart = tuple(fitted for fitted, _, _ in folds)
+    return ImageTraining(whole[0], apart, joined(parts, rows.ids), whole[1], collapsed)
 
 
 def fit_cnn(

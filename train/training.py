@@ -20,7 +20,8 @@ from train.evaluation import Answers, answer, evaluate
 from train.fusing import Lessons, needs_projection, reads_regions
 from train.fusion.registry import strategies as strategies_named
 from train.fusion.seam import IMAGE, TEXT, FittedFusion, FusionStrategy, TrainingInputs
-from train.image_model import ImageRows, fit_image
+from train.image_model import fit_image
+from train.image_rows import ImageRows
 from train.models_folder import Tested, Trained, is_models_folder, write_models
 from train.prepared import Prepared, prepare_test, prepare_train
 from train.settings import TrainSettings

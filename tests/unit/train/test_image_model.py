@@ -1,6 +1,6 @@
 """Runs of the CNN: a collapsed one is repeated, folds are kept apart; no TensorFlow here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ from schemas.progress import Progress, silent
 from train import image_model
 from train.cnn import Heads
 from train.errors import LeakageError
-from train.image_model import RUNS_MAX, ImageRows, Run, fit_cnn, fit_image
+from train.image_model import RUNS_MAX, Run, fit_cnn, fit_image
+from train.image_rows import ImageRows
 from train.settings import ImageScoring, TrainSettings
+from train.side_by_side import Curve, Fit, Lesson
 from train.unseen import Fitted, unseen_scores
 
 
@@ -62,7 +64,22 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(image_model, "run_once", run_once)
     monkeypatch.setattr(image_model, "with_outputs", lambda model: model)
     monkeypatch.setattr(image_model, "scored", scored)
+    monkeypatch.setattr(image_model, "fit_side_by_side", _in_turn)
     return started
+
+
+def _in_turn(
+    fit: Fit,
+    rows: ImageRows,
+    lessons: Sequence[Lesson],
+    settings: TrainSettings,
+    progress: Progress,
+    epochs: int,
+) -> list[tuple[Fitted[Any], Curve, int]]:
+    """What `fit_side_by_side` gives, in this process: fakes do not reach others."""
+    return [
+        fit(rows.chosen(lesson.rows), settings, progress, lesson.name, epochs) for lesson in lessons
+    ]
 
 
 def _outcomes(*learned: bool) -> Callable[..., Run]:

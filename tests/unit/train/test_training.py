@@ -22,7 +22,8 @@ from train import augmentation, training
 from train.cnn import Heads, build, image_input, with_outputs
 from train.errors import CorpusError, SettingError
 from train.fusion.registry import names
-from train.image_model import ImageRows, fit_image
+from train.image_model import fit_image
+from train.image_rows import ImageRows
 from train.quiet_keras import load
 from train.settings import Cnn, TrainSettings
 from train.training import TrainingSummary, train
