@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 from train.unseen import Floats
 
 Labels = NDArray[np.int64]
-CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +44,6 @@ def calibrate(scores: Floats, labels: Labels, labels_count: int, cost: float = 1
         bias = np.array([-bias[0], bias[0]]) / 2
     matrix = weights / scaler.scale_[:, None]
     return Calibration(matrix, bias - scaler.mean_ @ matrix)
-
-
-def calibration_error(probabilities: Floats, labels: Labels) -> float:
-    """Expected calibration error of the label that wins, 15 bins of equal width (Guo 2017)."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = [
-        abs(confidence[bins == number].sum() - right[bins == number].sum())
-        for number in np.unique(bins)
-    ]
-    return float(sum(gaps) / max(1, len(labels)))
 
 
 def log_loss(probabilities: Floats, labels: Labels) -> float:

@@ -15,16 +15,13 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import binomtest
 
+from inference.judging import SIGNIFICANT, interval, mcnemar
 from schemas.models import Choice, ComparedStrategy
 from schemas.progress import Progress
 from train.fusion.seam import FittedFusion, FusionStrategy, Present, TrainingInputs
 from train.unseen import Fitted, Floats, unseen_scores
 
-SIGNIFICANT: Final = 0.05
-CONFIDENCE: Final = 0.95
 _PARTS: Final = 3
 FOLDS_MIN: Final = 3
 """With fewer a strategy would have no folds left to calibrate by."""
@@ -96,12 +93,6 @@ def choose(judged: Mapping[str, Judged], costs: Mapping[str, int]) -> Choice:
     return Choice(chosen.strategy, best, tuple(compared))
 
 
-def interval(right: int, rows: int) -> tuple[float, float]:
-    """Wilson's interval of an accuracy (Wilson 1927)."""
-    found = binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
-    return float(found.low), float(found.high)
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's corrected p-values, in the order given."""
     corrected = [1.0] * len(p_values)
@@ -122,9 +113,3 @@ def _paired(one: Judged, best: Judged) -> tuple[float, float]:
     rows = [(right, theirs[name]) for name, right in one.by_row.items() if name in theirs]
     mine, others = (np.array(column, np.bool_) for column in zip(*rows, strict=True))
     return float(mine.mean() - others.mean()), mcnemar(mine, others)
-
-
-def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Exact two-sided p of as uneven a split of the rows that just one of both got right."""
-    wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
-    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inference.judging import calibration_error
 from schemas.manifest import Evaluation
-from train.calibration import Labels, calibration_error
+from train.calibration import Labels
 from train.fusion.seam import IMAGE, TEXT, FittedFusion, Present
 from train.unseen import Floats
 

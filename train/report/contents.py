@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from inference.judging import Accuracy, LabelFigures
 from schemas.manifest import Parity
 from schemas.models import ComparedStrategy
 
@@ -41,16 +42,6 @@ class Origin(Figures, frozen=True):
     versions: dict[str, str]
 
 
-class Accuracy(Figures, frozen=True):
-    """The share that was labelled rightly, with Wilson's 95 % interval."""
-
-    rows: int
-    right: int
-    value: float
-    low: float
-    high: float
-
-
 class Bin(Figures, frozen=True):
     """Posts whose confidence lies between two bounds: how confident, and how often right."""
 
@@ -59,16 +50,6 @@ class Bin(Figures, frozen=True):
     rows: int
     confidence: float | None
     accuracy: float | None
-
-
-class LabelFigures(Figures, frozen=True):
-    """How well one label is found. A label that is never said has no precision."""
-
-    label: str
-    rows: int
-    precision: float | None
-    recall: float | None
-    f1: float
 
 
 class UseFigures(Figures, frozen=True):

@@ -4,11 +4,18 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from train.calibration import CALIBRATION_BINS, Labels, calibration_error
-from train.choice import interval
-from train.report.contents import Accuracy, Bin, LabelFigures, Shares, UseFigures
+from inference import judging
+from inference.judging import (
+    CALIBRATION_BINS,
+    Accuracy,
+    calibration_error,
+    confusion,
+    label_figures,
+    macro_f1,
+)
+from train.calibration import Labels
+from train.report.contents import Bin, Shares, UseFigures
 from train.unseen import Floats
 
 _TAILS: Final = (0.05, 0.5, 0.95)
@@ -20,7 +27,7 @@ def use_figures(scores: Floats, truth: Labels, labels: Sequence[str]) -> UseFigu
     by_label = label_figures(counts, labels)
     return UseFigures(
         accuracy(scores, truth),
-        sum(each.f1 for each in by_label) / len(labels),
+        macro_f1(by_label),
         calibration_error(scores, truth),
         tuple(tuple(int(count) for count in row) for row in counts),
         bins(scores, truth),
@@ -30,27 +37,7 @@ def use_figures(scores: Floats, truth: Labels, labels: Sequence[str]) -> UseFigu
 
 def accuracy(scores: Floats, truth: Labels) -> Accuracy:
     """The share of rows whose highest score is their label's."""
-    right = int((scores.argmax(axis=1) == truth).sum())
-    low, high = interval(right, len(truth))
-    return Accuracy(len(truth), right, right / len(truth), low, high)
-
-
-def confusion(said: Labels, truth: Labels, labels_count: int) -> NDArray[np.int64]:
-    """int64[K,K]: truth by row, what was said by column."""
-    counts = np.zeros((labels_count, labels_count), np.int64)
-    np.add.at(counts, (truth, said), 1)
-    return counts
-
-
-def label_figures(counts: NDArray[np.int64], labels: Sequence[str]) -> tuple[LabelFigures, ...]:
-    """Precision, recall and F1 of each label, of a confusion matrix."""
-    figures = []
-    for number, label in enumerate(labels):
-        right = int(counts[number, number])
-        rows, said = int(counts[number].sum()), int(counts[:, number].sum())
-        f1 = 2 * right / (rows + said) if rows + said else 0.0
-        figures.append(LabelFigures(label, rows, _share(right, said), _share(right, rows), f1))
-    return tuple(figures)
+    return judging.accuracy(scores.argmax(axis=1) == truth)
 
 
 def bins(scores: Floats, truth: Labels) -> tuple[Bin, ...]:
@@ -80,7 +67,3 @@ def shares(weights: Floats, modalities: Sequence[str]) -> tuple[Shares, ...]:
         Shares(name, *(float(value) for value in np.quantile(weights[:, column], _TAILS)))
         for column, name in enumerate(modalities)
     )
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

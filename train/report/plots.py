@@ -6,7 +6,8 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from train.report.contents import Accuracy, Bin, Epoch, StrategyFigures
+from inference.judging import Accuracy
+from train.report.contents import Bin, Epoch, StrategyFigures
 from train.report.drawing import FAINT, INK, ONE, TWO, figure, svg
 
 Words = Mapping[str, Any]

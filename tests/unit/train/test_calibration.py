@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from train.calibration import calibrate, calibration_error, log_loss
+from inference.judging import calibration_error
+from train.calibration import calibrate, log_loss
 
 
 @pytest.mark.parametrize("labels_count", [2, 3])
@@ -37,11 +38,3 @@ def test_scores_that_tell_nothing_give_the_shares() -> None:
     fitted = calibrate(chance.normal(size=(5000, 2)), labels, 2)
     probabilities = fitted.probabilities(chance.normal(size=(100, 2)))
     assert probabilities[:, 1] == pytest.approx(np.full(100, 0.3), abs=0.05)
-
-
-def test_calibration_error_by_hand() -> None:
-    """Two bins: two rows at .9, one right; two at .6, both right."""
-    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
-    labels = np.array([0, 1, 1, 1])
-    assert calibration_error(probabilities, labels) == pytest.approx((0.8 + 0.8) / 4)
-    assert calibration_error(np.array([[1.0, 0.0]]), np.array([0])) == 0.0

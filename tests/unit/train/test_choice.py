@@ -9,7 +9,7 @@ import pytest
 
 from schemas.progress import silent
 from tests.unit.train.fusion_rows import LABELS, fusion_training
-from train.choice import Judged, choose, compare, holm, interval, judge, mcnemar
+from train.choice import Judged, choose, compare, holm, judge
 from train.fusion.registry import strategy
 from train.fusion.seam import Present, TrainingInputs
 from train.unseen import Floats
@@ -105,21 +105,8 @@ def test_labels_that_are_chance_are_judged_as_chance() -> None:
         assert abs(each.right.mean() - 1 / LABELS) < 3 * error + 0.02
 
 
-def test_mcnemar_counts_the_rows_that_just_one_got_right() -> None:
-    """Ten against none is one in 512; rows that both got right say nothing."""
-    one, other = np.ones(50, np.bool_), np.ones(50, np.bool_)
-    other[:10] = False
-    assert mcnemar(one, other) == pytest.approx(2 / 2**10)
-    assert mcnemar(one, one) == 1.0
-
-
 def test_holm_corrects_by_rank_and_never_falls() -> None:
     """The least times how many there are, the next times one less."""
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-def test_the_interval_holds_the_accuracy() -> None:
-    """Wilson's, as in the literature: 8 of 10."""
-    assert interval(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)

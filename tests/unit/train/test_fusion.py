@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.judging import calibration_error
 from tests.unit.train.fusion_rows import (
     LABELS,
     absent_as,
@@ -14,7 +15,7 @@ from tests.unit.train.fusion_rows import (
     fusion_inputs,
     fusion_training,
 )
-from train.calibration import calibrate, calibration_error
+from train.calibration import calibrate
 from train.fusion.registry import names, strategy
 from train.fusion.seam import IMAGE, TEXT, FittedFusion, TrainingInputs, patterns
 from train.unseen import Unseen

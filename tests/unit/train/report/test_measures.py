@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score
 
-from train.calibration import calibration_error
-from train.report.measures import bins, confusion, shares, use_figures
+from inference.judging import calibration_error
+from train.report.measures import bins, shares, use_figures
 
 RANDOM = np.random.default_rng(4)
 TRUTH = RANDOM.integers(0, 3, 200)
@@ -55,8 +55,3 @@ def test_shares_tell_where_most_posts_lie() -> None:
     [first, second] = shares(np.stack((text, 1 - text), axis=1), ("text", "image"))
     assert (first.low, first.median, first.high) == pytest.approx((0.05, 0.5, 0.95))
     assert second.modality == "image"
-
-
-def test_what_is_said_is_counted_by_column() -> None:
-    """One row of label 0 that was given label 1."""
-    assert confusion(np.array([1]), np.array([0]), 2).tolist() == [[0, 1], [0, 0]]
