@@ -5,8 +5,8 @@ are kept, and a run that ends no better than knowing the shares of the labels is
 another start. Watched rows count as rows that the model was fitted on.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -20,7 +20,6 @@ from train.cnn import (
     LABEL_HEAD,
     REGIONS,
     SCORES,
-    TARGET_HEAD,
     build,
     image_input,
     with_outputs,
@@ -85,22 +84,26 @@ def _fit_holding_out(rows: ImageRows, settings: TrainSettings, progress: Progres
 
 
 def _fit_out_of_fold(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
-    """A CNN on all rows, and one per fold on the others, which scores that fold."""
-    rows_of = {
-        f"CNN of fold {fold + 1} of {settings.folds}": np.flatnonzero(rows.folds != fold)
+    """One CNN per fold on the others, which scores that fold, and then one on all rows.
+
+    That one is taught the labels and, in equal parts, what the CNNs of the folds say of the rows.
+    """
+    lessons = [
+        Lesson(f"CNN of fold {fold + 1} of {settings.folds}", np.flatnonzero(rows.folds != fold))
         for fold in range(settings.folds)
-    } | {"CNN": np.arange(len(rows.ids))}
-    lessons = [Lesson(name, chosen) for name, chosen in rows_of.items()]
+    ]
     epochs = settings.epochs_for(len(rows.ids))
-    *folds, whole = fit_side_by_side(fit_cnn, rows, lessons, settings, progress, epochs)
+    folds = fit_side_by_side(fit_cnn, rows, lessons, settings, progress, epochs)
     parts: list[Unseen] = []
     for fold, (fitted, _, _) in enumerate(folds):
         own = np.flatnonzero(rows.folds == fold)
         ids = [rows.ids[row] for row in own]
         parts.append(unseen_scores(fitted, ids, partial(scored, rows.pixels[own])))
-    collapsed = sum(again for _, _, again in (*folds, whole))
-    apart = tuple(fitted for fitted, _, _ in folds)
-    return ImageTraining(whole[0], apart, joined(parts, rows.ids), whole[1], collapsed)
+    scores = joined(parts, rows.ids)
+    advised = replace(rows, opinions=scores.scores)
+    whole, curve, again = fit_cnn(advised, settings, progress, "CNN", epochs)
+    collapsed = again + sum(runs for _, _, runs in folds)
+    return ImageTraining(whole, tuple(each for each, _, _ in folds), scores, curve, collapsed)
 
 
 def fit_cnn(
@@ -149,11 +152,13 @@ def run_once(
     model = build(settings.cnn, image_input(settings.cnn), rows.heads)
     steps = max(1, len(learned) // settings.batch_images)
     step = _step(model, settings, steps * epochs)
+    taught = rows.taught(settings.cnn)
     chance = np.random.default_rng(seed)
     curve: list[dict[str, float]] = []
     kept, least = model.get_weights(), np.inf
     for epoch in range(epochs):
-        _pass(step, rows, learned, settings.batch_images, (seed, epoch), chance)
+        order = chance.permutation(learned)
+        _pass(step, rows.pixels, taught, order, settings.batch_images, (seed, epoch))
         loss, accuracy = _measured(model, rows, watched)
         curve.append({"epoch": epoch + 1.0, "loss": loss, "accuracy": accuracy})
         progress(f"training the {name}", epoch + 1, epochs, f"accuracy {accuracy:.3f}")
@@ -173,21 +178,19 @@ def _watched(rows: ImageRows, seed: int) -> tuple[NDArray[np.int64], NDArray[np.
 
 def _pass(
     step: Callable[..., Any],
-    rows: ImageRows,
-    learned: NDArray[np.int64],
+    pixels: NDArray[np.uint8],
+    taught: Mapping[str, NDArray[np.float32]],
+    order: NDArray[np.int64],
     batch: int,
     seed: tuple[int, int],
-    chance: np.random.Generator,
 ) -> None:
-    """One epoch over the rows in a new order; the last batch is filled up from the front."""
-    order = chance.permutation(learned)
+    """One epoch over the rows in this order; the last batch is filled up from the front."""
     batches = max(1, len(order) // batch)
     for number in range(batches):
         chosen = np.resize(order, batches * batch)[number * batch : (number + 1) * batch]
         step(
-            rows.pixels[chosen],
-            rows.labels[chosen],
-            rows.targets[chosen],
+            pixels[chosen],
+            {head: shares[chosen] for head, shares in taught.items()},
             np.array([seed[0] % 2**31, (seed[1] * batches + number) * 100], np.int32),
         )
 
@@ -200,10 +203,10 @@ def _step(model: Any, settings: TrainSettings, steps: int) -> Callable[..., Any]
     change = augmented if settings.cnn == "compact" else mirrored
 
     @tf.function  # type: ignore[untyped-decorator, unused-ignore]  # TensorFlow has no types.
-    def step(pixels: Any, labels: Any, targets: Any, seed: Any) -> None:
+    def step(pixels: Any, taught: dict[str, Any], seed: Any) -> None:
         with tf.GradientTape() as tape:
             logits = model(change(pixels, seed), training=True)
-            loss = _loss(logits, labels, targets)
+            loss = _loss(logits, taught)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
 
@@ -222,23 +225,21 @@ def _one_cycle(rate: float, steps: int) -> Any:
     )
 
 
-def _loss(logits: dict[str, Any], labels: Any, targets: Any) -> Any:
-    """Cross-entropy of each head; an image that nothing is told of counts in the first only."""
+def _loss(logits: dict[str, Any], taught: dict[str, Any]) -> Any:
+    """Cross-entropy of each head, over the rows of which something is known."""
     tf, _ = load()
-    loss = tf.reduce_mean(_cross_entropy(logits[LABEL_HEAD], labels))
-    if TARGET_HEAD in logits:
-        told = tf.cast(targets >= 0, tf.float32)
-        each = _cross_entropy(logits[TARGET_HEAD], tf.maximum(targets, 0))
-        loss += tf.reduce_sum(each * told) / tf.maximum(tf.reduce_sum(told), 1.0)
+    loss = 0.0
+    for head, shares in taught.items():
+        known = tf.maximum(tf.reduce_sum(shares), 1.0)
+        loss += tf.reduce_sum(_cross_entropy(logits[head], shares)) / known
     return loss
 
 
-def _cross_entropy(logits: Any, labels: Any) -> Any:
+def _cross_entropy(logits: Any, shares: Any) -> Any:
     tf, _ = load()
     if logits.shape[1] == 1:
-        truth = tf.cast(labels, tf.float32)
-        return tf.nn.sigmoid_cross_entropy_with_logits(truth, logits[:, 0])
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return tf.nn.sigmoid_cross_entropy_with_logits(shares[:, 1], logits[:, 0])
+    return tf.nn.softmax_cross_entropy_with_logits(shares, logits)
 
 
 def _measured(model: Any, rows: ImageRows, watched: NDArray[np.int64]) -> tuple[float, float]:

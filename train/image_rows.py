@@ -1,12 +1,15 @@
-"""What a CNN learns from: pixels, labels, what the images show, and in which fold each row is."""
+"""What a CNN learns from: pixels, and by head the share of each class that it is taught."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from train.calibration import Labels
-from train.cnn import Heads
+from train.cnn import LABEL_HEAD, TARGET_HEAD, Heads
+from train.settings import Cnn
+from train.unseen import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class ImageRows:
     heads: Heads
     folds: NDArray[np.int64]
     """Groups whole; the first is the one that is held out."""
+    opinions: Floats | None = None
+    """float64[N,Ki], raw scores by CNNs that never saw the row."""
 
     def chosen(self, rows: NDArray[np.int64]) -> "ImageRows":
         """Some of the rows."""
@@ -31,4 +36,33 @@ class ImageRows:
             self.targets[rows],
             self.heads,
             self.folds[rows],
+            None if self.opinions is None else self.opinions[rows],
         )
+
+    def taught(self, cnn: Cnn) -> dict[str, NDArray[np.float32]]:
+        """By head float32[N,K], shares of the classes; zeros where nothing is known of the row.
+
+        Where there are opinions they are half of it. Labels that are wrong, or that a picture does
+        not show, weigh less then (Reed et al. 2014, Training deep neural networks on noisy labels
+        with bootstrapping); that of the row itself is in none of them.
+        """
+        truths = {
+            LABEL_HEAD: (self.labels, self.heads.labels_count),
+            TARGET_HEAD: (self.targets, self.heads.targets_count or 0),
+        }
+        found, start = {}, 0
+        for head, width in self.heads.widths(cnn).items():
+            classes, count = truths[head]
+            shares = np.eye(count)[classes]
+            if self.opinions is not None:
+                shares = (shares + _probabilities(self.opinions[:, start : start + width])) / 2
+            found[head] = np.where(classes[:, None] >= 0, shares, 0.0).astype(np.float32)
+            start += width
+        return found
+
+
+def _probabilities(scores: Floats) -> Floats:
+    """float64[N,K]; one score alone is that of the second of two labels."""
+    if scores.shape[1] == 1:
+        scores = np.concatenate((np.zeros_like(scores), scores), axis=1)
+    return np.asarray(softmax(scores, axis=1), np.float64)

@@ -140,6 +140,24 @@ def test_every_fold_is_scored_by_a_cnn_that_never_saw_it(seeds: list[int]) -> No
     assert len(seeds) == 5
 
 
+def test_the_shipped_cnn_hears_what_the_others_say_of_each_row(
+    seeds: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fakes say a row's number; those of the folds hear nobody."""
+    heard: list[Any] = []
+    fake = image_model.run_once
+
+    def run_once(rows: ImageRows, *others: Any) -> Run:
+        heard.append(rows.opinions)
+        return fake(rows, *others)
+
+    monkeypatch.setattr(image_model, "run_once", run_once)
+    fit_image(_rows(), TrainSettings(image_scoring="out-of-fold", folds=4), silent)
+    *folds, shipped = heard
+    assert folds == [None] * 4
+    assert shipped[:, 0].tolist() == list(range(40))
+
+
 @pytest.mark.parametrize("scoring", ["held-out", "out-of-fold"])
 def test_the_shipped_cnn_may_not_score_what_it_learned_from(
     seeds: list[int], scoring: ImageScoring
