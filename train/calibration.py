@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from train.unseen import Floats
 
@@ -36,7 +37,9 @@ def calibrate(scores: Floats, labels: Labels, labels_count: int, cost: float = 1
     """
     scaler = StandardScaler().fit(scores)
     fitted = LogisticRegression(C=cost, max_iter=1000, tol=1e-8)
-    fitted.fit(scaler.transform(scores), labels)
+    # On several threads the small products of this fit take ten times as long.
+    with threadpool_limits(1, "blas"):
+        fitted.fit(scaler.transform(scores), labels)
     weights, bias = fitted.coef_.T, fitted.intercept_
     if labels_count == 2:
         # One logit becomes two, half of it each way.

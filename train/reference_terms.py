@@ -18,7 +18,7 @@ _NUL = "\0"
 
 def reference_tokens(block: TextBlock, text: str) -> list[str]:
     """What jieba cuts of the cleaned text, white space included."""
-    return [str(word) for word in jieba_tokenizer().lcut(_cleaned(block, text), HMM=block.hmm)]
+    return [str(word) for word in _jieba().lcut(_cleaned(block, text), HMM=block.hmm)]
 
 
 def reference_terms(block: TextBlock, text: str) -> list[str]:
@@ -48,7 +48,7 @@ def _shortened(run: str, characters_max: int) -> str:
 
 
 @cache
-def jieba_tokenizer() -> Any:
+def _jieba() -> Any:
     """Jieba's own word list, its cache in a place that nobody else writes to."""
     with warnings.catch_warnings():
         # Its own regular expressions and imports are out of date.

@@ -47,17 +47,26 @@ _SETTINGS: Final[dict[Any, object]] = {
     "ytick.labelcolor": INK,
 }
 _POINTS_PER_INCH: Final = 72
+_BELOW: Final = 40
+_ABOVE: Final = 8
+_RIGHT: Final = 12
 _METADATA: Final = ("Creator", "Date", "Format", "Type")
 
 
 @contextmanager
-def figure(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
-    """A figure of that many points, with one pair of axes, to be given to `svg`."""
+def figure(width: float, height: float, left: float) -> Iterator[tuple[Figure, Axes]]:
+    """A figure of that many points, with one pair of axes, to be given to `svg`. `left` of the
+    axes is room for names, or for numbers and what they are.
+    """
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         # The reader's browser has the font for Chinese; here widths alone are reckoned.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         size = (width / _POINTS_PER_INCH, height / _POINTS_PER_INCH)
-        drawn = Figure(size, dpi=_POINTS_PER_INCH, layout="constrained")
+        drawn = Figure(size, dpi=_POINTS_PER_INCH)
+        # A layout that finds its own margins would draw everything twice.
+        drawn.subplots_adjust(
+            left / width, _BELOW / height, 1 - _RIGHT / width, 1 - _ABOVE / height
+        )
         axes = drawn.add_subplot()
         axes.tick_params(length=3, pad=3)
         yield drawn, axes

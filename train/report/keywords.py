@@ -1,4 +1,7 @@
-"""Texts by label to the words with the most weight in each label's, by jieba.analyse."""
+"""Texts by label to the words with the most weight in each label's, by jieba.analyse.
+
+Words are cut by the cutter that serves, which gives what jieba's own gives, many times as fast.
+"""
 
 import warnings
 from collections import Counter
@@ -6,19 +9,17 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, Final
 
-from train.reference_terms import jieba_tokenizer
+from features.cutter import Cutter
 from train.report.contents import Keyword, LabelKeywords
 
 _WORDS: Final = 20
-_CHARACTERS_MAX: Final = 200_000
-"""Of all labels together, in equal shares: about a second of cutting."""
 
 
 def keywords(texts: Mapping[str, Sequence[str]]) -> tuple[LabelKeywords, ...]:
     """TF-IDF over all texts of a label as one, by jieba's own document frequencies."""
-    extractor, characters_max = _extractor(), _CHARACTERS_MAX // max(1, len(texts))
+    extractor = _extractor()
     found: dict[str, list[tuple[str, float]]] = {
-        label: extractor.extract_tags("\n".join(own)[:characters_max], topK=_WORDS, withWeight=True)
+        label: extractor.extract_tags("\n".join(own), topK=_WORDS, withWeight=True)
         for label, own in texts.items()
     }
     labels_of = Counter(word for words in found.values() for word, _ in words)
@@ -33,13 +34,11 @@ def keywords(texts: Mapping[str, Sequence[str]]) -> tuple[LabelKeywords, ...]:
 
 
 def _extractor() -> Any:
-    """On the tokenizer that is there already: jieba's word list takes a second to read."""
-    tokenizer = jieba_tokenizer()
     with warnings.catch_warnings():
-        # Its own regular expressions are out of date.
+        # Its own regular expressions and imports are out of date.
         warnings.simplefilter("ignore")
         from jieba import analyse
     # A new one would read its document frequencies once more.
     extractor = copy(analyse.default_tfidf)
-    extractor.tokenizer = tokenizer
+    extractor.tokenizer = Cutter()
     return extractor

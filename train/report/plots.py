@@ -14,12 +14,14 @@ Words = Mapping[str, Any]
 
 _WIDTH: Final = 340
 _ROW: Final = 26
-_BELOW: Final = 46
+_BESIDES: Final = 48
+_NUMBERS: Final = 46
+_CHARACTER: Final = 6.6
 
 
 def comparison(strategies: Sequence[StrategyFigures], words: Words) -> str:
     """Each strategy's accuracy with its interval: by cross-validation, and on the test half."""
-    with figure(_WIDTH, _BELOW + _ROW * len(strategies)) as (drawn, axes):
+    with figure(_WIDTH, _BESIDES + _ROW * len(strategies), _names(strategies)) as (drawn, axes):
         for place, each in enumerate(strategies):
             found = each.compared
             if found is not None:
@@ -33,7 +35,7 @@ def comparison(strategies: Sequence[StrategyFigures], words: Words) -> str:
 
 def reliability(bins: Sequence[Bin], name: str, title: str, words: Words) -> str:
     """How often right, by how confident; below, how many posts there are of each confidence."""
-    with figure(_WIDTH, 240) as (drawn, axes):
+    with figure(_WIDTH, 240, _NUMBERS) as (drawn, axes):
         most = max((each.rows for each in bins), default=1)
         for each in bins:
             height = 0.25 * each.rows / max(1, most)
@@ -59,7 +61,7 @@ def learning(curve: Sequence[Epoch], words: Words) -> tuple[str, str]:
 
 def weights(strategies: Sequence[StrategyFigures], words: Words) -> str:
     """The first modality's share, of each strategy that has weights: median, and 90 % of posts."""
-    with figure(_WIDTH, _BELOW + _ROW * len(strategies)) as (drawn, axes):
+    with figure(_WIDTH, _BESIDES + _ROW * len(strategies), _names(strategies)) as (drawn, axes):
         for place, each in enumerate(strategies):
             first = each.weights[0]
             axes.plot([first.low, first.high], [place, place], color=ONE, linewidth=2)
@@ -72,12 +74,18 @@ def weights(strategies: Sequence[StrategyFigures], words: Words) -> str:
 
 
 def _line(epochs: Sequence[int], values: Sequence[float], name: str, words: Words) -> str:
-    with figure(_WIDTH, 190) as (drawn, axes):
+    with figure(_WIDTH, 190, _NUMBERS) as (drawn, axes):
         axes.plot(epochs, values, color=ONE, marker="o", markersize=3.5, linewidth=1.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.set_xlabel(words["epoch"])
         axes.set_ylabel(words[name])
         return svg(drawn, f"learning-{name}", words[f"plot_{name}"])
+
+
+def _names(strategies: Sequence[StrategyFigures]) -> float:
+    """Room for the longest name, in points; half of the plot at most."""
+    longest = max(len(each.strategy) for each in strategies)
+    return min(_WIDTH / 2, 10 + _CHARACTER * longest)
 
 
 def _whisker(axes: Axes, place: float, found: Accuracy, colour: str, marker: str) -> None:
