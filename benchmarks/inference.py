@@ -24,7 +24,7 @@ from inference.classifier import Classifier, Features
 
 ROUNDS: Final = 5
 POSTS_MAX: Final = 1024
-_LIMITS: Final = ImageLimits(10 << 20, 50_000_000)
+LIMITS: Final = ImageLimits(10 << 20, 50_000_000)
 
 Pixels = NDArray[np.uint8]
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 64, 256])
     chosen = parser.parse_args(arguments)
     classifier = Classifier(load(chosen.bundle))
-    texts, images = _posts(chosen.corpus)
+    texts, images = posts(chosen.corpus)
     print("µs CPU/post  batch    decode  features    scores     total")  # noqa: T201 -- its product.
     for batch in chosen.batches:
         for cost in costs(classifier, texts, images, batch):
@@ -72,9 +72,9 @@ def costs(
     spec = classifier.manifest.image
     if spec is None or not images:
         return found
-    decoded = [decode(image, spec, _LIMITS) for image in images]
+    decoded = [decode(image, spec, LIMITS) for image in images]
     pixels = [None if isinstance(each, ImageProblem) else each for each in decoded]
-    decoding = _least(lambda: [decode(image, spec, _LIMITS) for image in images]) / len(images)
+    decoding = _least(lambda: [decode(image, spec, LIMITS) for image in images]) / len(images)
     return [*found, _cost(classifier, "text + image", texts, pixels, batch, decoding * 1e6)]
 
 
@@ -108,7 +108,7 @@ def _least(work: Callable[[], object]) -> float:
     return min(rounds)
 
 
-def _posts(corpus: Path) -> tuple[list[str], list[bytes]]:
+def posts(corpus: Path) -> tuple[list[str], list[bytes]]:
     """Texts, and images of other rows where a row has none."""
     with (corpus / "test.jsonl").open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in itertools.islice(file, POSTS_MAX)]

@@ -1,28 +1,136 @@
-"""The table of quality, and what it calls a fault."""
+"""The figures of quality: what is measured, and what is called reached."""
 
+import json
+import sys
 import tarfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import quality
-from benchmarks.quality import ARCHIVE, TEST_DATA, Figures, faults, real_or_demo, table
+from benchmarks.quality import __main__ as door
+from benchmarks.quality import corpora, measures
+from benchmarks.quality.corpora import ARCHIVE, TEST_DATA, NoRealPosts
+from benchmarks.quality.figures import Figure, at_least, at_most, equal, table
+from benchmarks.quality.runs import Run
 from benchmarks.through_kafka import Answers
 from schemas.manifest import Evaluation, Manifest, Parity, ParityFigure
+from schemas.models import Choice, ComparedStrategy
 from tests.unit.train.corpora import good_corpus
 from train.training import TrainingSummary
 
-GOOD = Answers(posts=10, verdicts=10, dead_letters=0, twice=0, accuracy=0.9, seconds=1.0)
+ROWS = 400
 
 
-def _figures(fused: float = 0.9, seconds: float = 30.0, answers: Answers | None = GOOD) -> Figures:
-    uses = {"text": 0.8, "image": 0.85, "fused": fused}
-    evaluation = Evaluation(100, uses, dict.fromkeys(uses, 0.02), 0.5)
-    summary = TrainingSummary(
-        "soft-voting", None, {"soft-voting": evaluation}, 400, 0, 0, seconds, {}
-    )
-    parity = Parity((ParityFigure("scores", 110, 3e-7, 1e-5),), 100, 10, 1000, 0, 0)
-    manifest = Manifest(
+def _run(*, image: float = 0.8, ensemble: float = 0.86, chosen: str = "ensemble") -> Run:
+    """Two strategies on posts of two labels; the probabilities are what they say they are."""
+    chance = np.random.default_rng(1)
+    truth = chance.integers(0, 2, ROWS)
+    said = {
+        name: {
+            "text": _said(truth, 0.78),
+            "image": _said(truth, 0.8),
+            "fused": _said(truth, fused),
+        }
+        for name, fused in {"soft-voting": 0.84, "ensemble": ensemble}.items()
+    }
+    evaluations = {
+        name: Evaluation(
+            ROWS,
+            {"text": 0.78, "image": image, "fused": fused},
+            {"text": 0.01, "image": 0.01, "fused": 0.02},
+            0.5,
+        )
+        for name, fused in {"soft-voting": 0.84, "ensemble": ensemble}.items()
+    }
+    compared = tuple(ComparedStrategy(n, 900, 0.51, 0.5, 0.6, 0.0, 1.0, 9) for n in evaluations)
+    choice = Choice(chosen, chosen, compared)
+    summary = TrainingSummary(chosen, choice, evaluations, 900, 0, 0, 60.0, {})
+    return Run(7, Path(), summary, {}, said, truth, 100.0)
+
+
+def _said(truth: np.ndarray, accuracy: float) -> np.ndarray:
+    right = np.arange(len(truth)) < accuracy * len(truth)
+    first = np.where(right == (truth == 0), accuracy, 1 - accuracy)
+    return np.stack((first, 1 - first), axis=1)
+
+
+def _missed(figures: Sequence[Figure]) -> list[str]:
+    return [figure.what for figure in figures if not figure.reached]
+
+
+def test_a_figure_is_reached_or_not() -> None:
+    """The bound itself is enough; the table says which are not."""
+    assert at_least("a", 0.5, 0.5).reached
+    assert not at_least("a", 0.4999, 0.5).reached
+    assert at_most("a", 0.5, 0.5).reached
+    assert not at_most("a", 0.51, 0.5).reached
+    assert equal("a", 0, 0).reached
+    assert not equal("a", 1, 0).reached
+    assert list(table([at_least("what", 0.25, 0.5)]))[-1] == "| what | 0.2500 | ≥ 0.5 | **no** |"
+
+
+def test_medians_are_held_against_their_targets() -> None:
+    """One bad seed of three is none; two are."""
+    good, bad = _run(), _run(image=0.7)
+    assert _missed(list(measures.accuracies([good, bad, good]))) == []
+    assert _missed(list(measures.accuracies([good, bad, bad]))) == ["image alone"]
+    weak = _run(ensemble=0.81)
+    missed = _missed(list(measures.accuracies([weak])))
+    assert missed == ["ensemble, fused", "least gain over the better modality"]
+
+
+def test_a_choice_far_below_the_best_is_a_fault() -> None:
+    """By more than the bound, or significantly."""
+    assert _missed(list(measures.choices([_run()]))) == []
+    worse = _run(ensemble=0.95, chosen="soft-voting")
+    assert _missed(list(measures.choices([worse]))) == [
+        "seed 7: chosen below the best",
+        "seed 7: its corrected p",
+    ]
+
+
+def test_one_modality_is_answered_alike_by_all() -> None:
+    """A strategy that answers another thing is found."""
+    run = _run()
+    assert _missed(list(measures.missing([run]))) == []
+    other = {**run.said["ensemble"], "text": run.said["ensemble"]["text"][::-1]}
+    spoilt = replace(run, said={**run.said, "ensemble": other})
+    assert _missed(list(measures.missing([spoilt]))) == ["text alone: off its own calibrated model"]
+
+
+def test_a_perfect_model_has_an_error_of_chance_alone() -> None:
+    """More rows, less of it; certainty has none."""
+    even = np.full((200, 2), 0.5)
+    assert 0.03 < measures.perfect_error(even, 1) < 0.12
+    assert measures.perfect_error(np.tile(even, (50, 1)), 1) < 0.02
+    assert measures.perfect_error(np.tile([[1.0, 0.0]], (200, 1)), 1) == 0
+
+
+def test_what_is_above_chance_on_permuted_labels_has_leaked() -> None:
+    """The figures of `_run` are such, on the test half; in training they are chance."""
+    missed = _missed(list(measures.leakage(_run())))
+    assert missed == [
+        f"{name}, labels permuted: test off chance" for name in ("soft-voting", "ensemble")
+    ]
+
+
+def test_time_and_parity_are_held_against_their_targets() -> None:
+    """The longest training counts, and the worst gate."""
+    run = _run()
+    assert _missed(list(measures.durations([run], run))) == []
+    slow = replace(run, seconds=901.0)
+    assert len(_missed(list(measures.durations([run, slow], slow)))) == 2
+    good = _manifest(Parity((ParityFigure("scores", 110, 3e-7, 1e-5),), 10_000, 10, 1000, 0, 0))
+    assert _missed(list(measures.parities([good]))) == []
+    bad = _manifest(Parity((ParityFigure("scores", 110, 3e-5, 1e-5),), 900, 10, 1000, 1, 9))
+    assert len(_missed(list(measures.parities([good, bad])))) == 4
+
+
+def _manifest(parity: Parity) -> Manifest:
+    return Manifest(
         contract=1,
         feature_version=1,
         name="demo",
@@ -33,43 +141,36 @@ def _figures(fused: float = 0.9, seconds: float = 30.0, answers: Answers | None 
         graphs={},
         text=(),
         image=None,
-        evaluation=evaluation,
+        evaluation=Evaluation(1, {}, {}, 0.5),
         parity=parity,
         settings={},
         versions={},
         seed=7,
         corpus_sha256="",
     )
-    return Figures("demo", summary, {"soft-voting": manifest}, answers)
 
 
-def test_the_table_says_all_figures() -> None:
-    """Accuracy by what was used, calibration, parity, and the way through Kafka."""
-    text = "\n".join(table(_figures()))
-    assert "| soft-voting | 0.8000 | 0.8500 | 0.9000 | 0.020 | 3.0e-07 | 0 of 100 |" in text
-    assert "10 posts, 10 verdicts" in text
-    assert "Kafka" not in "\n".join(table(_figures(answers=None)))
+def test_a_post_that_is_answered_twice_or_not_at_all_is_a_fault() -> None:
+    """Both are counted."""
+    good = Answers(posts=10, verdicts=10, dead_letters=0, twice=0, accuracy=0.9, seconds=1.0)
+    assert _missed(list(door.served(good))) == []
+    for bad in (replace(good, verdicts=9), replace(good, twice=1)):
+        assert _missed(list(door.served(bad))) == ["posts without exactly one verdict"]
 
 
-def test_good_figures_have_no_fault() -> None:
-    """Nothing to complain of."""
-    assert list(faults(_figures())) == []
-
-
-@pytest.mark.parametrize(
-    ("figures", "fault"),
-    [
-        (_figures(fused=0.85), "fused 0.8500 is not above 0.8500"),
-        (_figures(seconds=601.0), "601 s, more than 600"),
-        (_figures(answers=Answers(10, 9, 0, 0, 0.8, 1.0)), "9 verdicts for 10 posts"),
-        (_figures(answers=Answers(10, 10, 0, 1, 0.8, 1.0)), "1 twice"),
-    ],
-)
-def test_a_figure_that_is_not_good_is_a_fault(figures: Figures, fault: str) -> None:
-    """Each is named."""
-    found = list(faults(figures))
-    assert len(found) == 1
-    assert fault in found[0]
+def test_permuted_labels_are_the_same_labels(tmp_path: Path) -> None:
+    """Each kind by itself; a row without one stays without."""
+    corpus = good_corpus(tmp_path / "corpus")
+    out = corpora.permuted(corpus, tmp_path / "permuted", 3)
+    for half in ("train.jsonl", "test.jsonl"):
+        one, two = (
+            [json.loads(line) for line in (folder / half).read_text("utf-8").splitlines()]
+            for folder in (corpus, out)
+        )
+        assert [row["id"] for row in one] == [row["id"] for row in two]
+        assert sorted(row["label"] for row in one) == sorted(row["label"] for row in two)
+        assert not any("label_name" in row for row in two)
+    assert (out / "images").is_dir()
 
 
 def test_real_posts_are_unpacked_where_they_are_to_be_had(
@@ -81,14 +182,18 @@ def test_real_posts_are_unpacked_where_they_are_to_be_had(
     with tarfile.open(tmp_path / "shared" / ARCHIVE, "w:gz") as archive:
         archive.add(corpus, arcname="pairs")
     monkeypatch.setenv(TEST_DATA, str(tmp_path / "shared"))
-    assert real_or_demo(tmp_path) == tmp_path / "unpacked" / "pairs"
+    assert corpora.real(tmp_path) == tmp_path / "unpacked" / "pairs"
 
 
-def test_without_real_posts_there_is_the_demo_corpus(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_real_posts_their_parts_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Anybody can run it."""
+    """With a word on what to set, and an exit code that says that something is missing."""
     monkeypatch.delenv(TEST_DATA, raising=False)
-    monkeypatch.setattr(quality, "DEMO_POSTS", (6, 3))
-    folder = real_or_demo(tmp_path)
-    assert len((folder / "train.jsonl").read_text(encoding="utf-8").splitlines()) == 6
+    with pytest.raises(NoRealPosts, match=TEST_DATA):
+        corpora.real(Path())
+    monkeypatch.setattr(sys, "argv", ["quality", "--part", "real", "--part", "leakage"])
+    assert door.main() == 2
+    said = capsys.readouterr().err
+    assert "real is left out" in said
+    assert "leakage is left out" in said

@@ -1,0 +1,1 @@
+"""How right the models are: every figure beside what it must reach."""
