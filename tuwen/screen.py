@@ -7,7 +7,16 @@ from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 from schemas import progress
 
@@ -49,10 +58,26 @@ def drawn(console: Console) -> Iterator[progress.Progress]:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        LeftColumn(),
         TextColumn("[dim]{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as bars:
         yield Bars(bars)
+
+
+class LeftColumn(ProgressColumn):
+    """The time that a step still takes, until it is finished."""
+
+    def render(self, task: Task) -> Text:
+        """Nothing where it is not known."""
+        left_s = None if task.finished else task.time_remaining
+        return Text("" if left_s is None else left(left_s), "dim")
+
+
+def left(seconds: float) -> str:
+    """Say a time that is only guessed: no closer than a second."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s left" if minutes else f"{rest} s left"
 
 
 class Bars:
@@ -91,5 +116,7 @@ class Lines:
         if self._told[step] == float("inf"):
             return
         self._told[step] = float("inf") if done >= total else now
+        took_s = now - began
+        ahead = f", {left(took_s * (total - done) / done)}" if 0 < done < total else ""
         tail = f"  {note}" if note else ""
-        self._console.print(f"  {step}  {done}/{total}  {now - began:.1f} s{tail}", markup=False)
+        self._console.print(f"  {step}  {done}/{total}  {took_s:.1f} s{ahead}{tail}", markup=False)

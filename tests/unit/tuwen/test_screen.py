@@ -1,8 +1,9 @@
 import io
 
 from rich.console import Console
+from rich.progress import Progress
 
-from tuwen.screen import Lines, drawn
+from tuwen.screen import LeftColumn, Lines, drawn
 
 
 class Clock:
@@ -31,7 +32,23 @@ def test_without_a_terminal_a_step_is_told_now_and_then_and_at_its_end() -> None
         lines("drawing", done, 100, "note" if done == 100 else "")
     lines("drawing", 100, 100, "again")
 
-    assert told(console) == ["  drawing  51/100  5.0 s", "  drawing  100/100  9.9 s  note"]
+    assert told(console) == [
+        "  drawing  51/100  5.0 s, 5 s left",
+        "  drawing  100/100  9.9 s  note",
+    ]
+
+
+def test_a_bar_says_how_long_it_will_take_until_it_is_full() -> None:
+    """As far as it can be guessed from what was done."""
+    clock = Clock()
+    bars = Progress(LeftColumn(), get_time=clock)
+    step = bars.add_task("drawing", total=400)
+    said = []
+    for clock.now, done in ((0.0, 0), (1.0, 4), (2.0, 8), (4.0, 400)):
+        bars.update(step, completed=done)
+        said.append(LeftColumn().render(bars.tasks[0]).plain)
+
+    assert said == ["", "", "1 min 38 s left", ""]
 
 
 def test_with_a_terminal_there_are_bars() -> None:
