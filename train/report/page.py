@@ -46,10 +46,9 @@ def words_of(language: Language) -> dict[str, Any]:
 def _plots(report: Report, words: Mapping[str, Any]) -> dict[str, Any]:
     """Plots by part of the page; those of calibration by strategy and use."""
     on_plots = {**words, **words["plots"]}
-    drawn: dict[str, Any] = {
-        "comparison": plots.comparison(report.strategies, on_plots),
-        "calibration": _calibration(report, words),
-    }
+    drawn: dict[str, Any] = {"calibration": _calibration(report, words)}
+    if len(report.strategies) > 1:
+        drawn["comparison"] = plots.comparison(report.strategies, on_plots)
     if report.learning_curve:
         drawn["learning"] = plots.learning(report.learning_curve, on_plots)
     weighing = [each for each in report.strategies if each.weights]

@@ -36,15 +36,19 @@ def comparison(strategies: Sequence[StrategyFigures], words: Words) -> str:
 def reliability(bins: Sequence[Bin], name: str, title: str, words: Words) -> str:
     """How often right, by how confident; below, how many posts there are of each confidence."""
     with figure(_WIDTH, 240, _NUMBERS) as (drawn, axes):
-        most = max((each.rows for each in bins), default=1)
-        for each in bins:
-            height = 0.25 * each.rows / max(1, most)
-            axes.bar(each.low, height, each.high - each.low, align="edge", color=FAINT, alpha=0.35)
+        filled = [(each, each.confidence, each.accuracy) for each in bins if each.rows]
+        most = max(each.rows for each, _, _ in filled)
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
-        there = [(b.confidence, b.accuracy) for b in bins if b.confidence is not None]
-        axes.plot(*zip(*there, strict=True), color=ONE, marker="o", markersize=4, linewidth=1.5)
-        start = min(each.low for each in bins if each.rows)
-        axes.set(xlim=(start, 1), ylim=(0, 1.02))
+        for each, confidence, accuracy in filled:
+            height = 0.25 * each.rows / most
+            axes.bar(each.low, height, each.high - each.low, align="edge", color=FAINT, alpha=0.35)
+            size = 2 + 7 * (each.rows / most) ** 0.5
+            assert confidence is not None, "a bin with rows has a mean"
+            assert accuracy is not None, "a bin with rows has a mean"
+            axes.plot(confidence, accuracy, color=ONE, marker="o", markersize=size)
+        _, *line = zip(*filled, strict=True)
+        axes.plot(*line, color=ONE, linewidth=1)
+        axes.set(xlim=(filled[0][0].low, 1), ylim=(0, 1.02))
         axes.set_xlabel(words["confidence"])
         axes.set_ylabel(words["accuracy"])
         return svg(drawn, name, title)

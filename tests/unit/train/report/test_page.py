@@ -149,7 +149,7 @@ def test_a_strategy_alone_without_weights_and_curve_has_a_page(written: tuple[Re
     words = words_of("en")
     for said in (words["weights"]["none"], words["learning"]["none"], words["served"]["none"]):
         assert said.replace("`", "`") in content
-    assert Elements(content).tags["svg"] == 4
+    assert Elements(content).tags["svg"] == 3
 
 
 def test_a_page_is_named_as_one(trained: Trained, tmp_path: Path) -> None:
