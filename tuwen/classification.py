@@ -1,7 +1,8 @@
-"""Classify one post without Kafka, through the very stages that a worker has."""
+"""Classify posts without Kafka, through the very stages that a worker has."""
 
 import re
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from inference.bundle import load
 from inference.classifier import Classifier
 from schemas.manifest import ImageInput, Manifest
 from schemas.post import Post
-from schemas.verdict import Modality, ModelName, Verdict
+from schemas.verdict import ModelName, Verdict
 from tuwen.failures import Failed
 from worker.decode import decode
 from worker.fetch import Fetcher
@@ -20,12 +21,62 @@ from worker.images.data_url import DataSource
 from worker.images.decoder import InProcessDecoder
 from worker.images.file import FileSource, reference_to
 from worker.images.sources import ImageSource, SourcesByScheme
-from worker.messages import Fetched, Partition, Read, Record, Reject
+from worker.messages import Fetched, Outcome, Partition, Read, Record, Reject
 from worker.publish import Publisher
 from worker.settings import WorkerSettings
 
 NOWHERE: Final = Partition("", 0)
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+_VERDICT: Final = msgspec.json.Decoder(Verdict)
+
+
+class Stages:
+    """A bundle behind the stages of a worker that has these settings. Raises BundleError."""
+
+    def __init__(self, bundle: Path, settings: WorkerSettings) -> None:
+        self._classifier = Classifier(load(bundle))
+        manifest = self._classifier.manifest
+        self.labels: Final = manifest.labels
+        self.model: Final = ModelName(manifest.name, manifest.version, manifest.strategy)
+        self._modalities = manifest.modalities
+        self._fetcher = _fetcher(manifest, settings)
+        self._publisher = Publisher("", 0, "", self.model, manifest.labels, settings.abstain_below)
+
+    def classify(self, reads: Iterable[Read | Reject]) -> list[Outcome | Reject]:
+        """A batch of posts to their verdicts, or why one has none; in the order of the posts."""
+        given = list(reads)
+        fetched = iter(self._fetcher.fetch([post for post in given if isinstance(post, Read)]))
+        posts = [next(fetched) if isinstance(post, Read) else post for post in given]
+        outcomes = iter(self._outcomes([post for post in posts if isinstance(post, Fetched)]))
+        return [next(outcomes) if isinstance(post, Fetched) else post for post in posts]
+
+    def _outcomes(self, posts: Sequence[Fetched]) -> list[Outcome]:
+        if not posts:
+            return []
+        texts = [each.post.text if each.post.has_text else None for each in posts]
+        found = self._classifier.classify(texts, [each.pixels for each in posts])
+        return [
+            self._publisher.verdict(
+                each,
+                scores,
+                tuple(name for name, here in zip(self._modalities, present, strict=True) if here),
+                each.missing,
+            )
+            for each, scores, present in zip(
+                posts, found.scores, found.present.tolist(), strict=True
+            )
+        ]
+
+
+def verdict_of(outcome: Outcome) -> Verdict:
+    """The verdict that an outcome publishes."""
+    return _VERDICT.decode(outcome.outgoing.value or b"")
+
+
+def record(value: bytes, partition: Partition = NOWHERE, offset: int = 0) -> Record:
+    """What Kafka would hold of a post that it never saw."""
+    return Record(partition, offset, None, value, (), time.time_ns() // 1_000_000)
 
 
 def classify(bundle: Path, post: Post, settings: WorkerSettings) -> Verdict:
@@ -35,19 +86,13 @@ def classify(bundle: Path, post: Post, settings: WorkerSettings) -> Verdict:
         Failed: the post cannot be labelled; it says why, as a dead letter would.
         BundleError: the bundle cannot be used.
     """
-    classifier = Classifier(load(bundle))
-    manifest = classifier.manifest
-    fetched = _fetched(post, _fetcher(manifest, settings))
-    scores = classifier.classify([fetched.post.text if post.has_text else None], [fetched.pixels])
-    used: tuple[Modality, ...] = tuple(
-        modality
-        for modality, present in zip(manifest.modalities, scores.present[0], strict=True)
-        if present
-    )
-    model = ModelName(manifest.name, manifest.version, manifest.strategy)
-    publisher = Publisher("", 0, "", model, manifest.labels, settings.abstain_below)
-    outcome = publisher.verdict(fetched, scores.scores[0], used, fetched.missing)
-    return msgspec.json.decode(outcome.outgoing.value or b"", type=Verdict)
+    stages = Stages(bundle, settings)
+    [outcome] = stages.classify([decode(record(msgspec.json.encode(post)))])
+    match outcome:
+        case Reject(_, reason, detail):
+            raise Failed(f"the post cannot be classified: {reason}: {detail}")
+        case Outcome():
+            return verdict_of(outcome)
 
 
 def _fetcher(manifest: Manifest, settings: WorkerSettings) -> Fetcher:
@@ -60,21 +105,6 @@ def _fetcher(manifest: Manifest, settings: WorkerSettings) -> Fetcher:
     decoder = InProcessDecoder(manifest.image or ImageInput(1, 1), limits)
     source = SourcesByScheme(sources)
     return Fetcher(source, decoder, manifest.modalities, settings.on_image_failure)
-
-
-def _fetched(post: Post, fetcher: Fetcher) -> Fetched:
-    value = msgspec.json.encode(post)
-    record = Record(NOWHERE, 0, post.id.encode(), value, (), time.time_ns() // 1_000_000)
-    match decode(record):
-        case Reject(_, reason, detail):
-            raise Failed(f"the post cannot be classified: {reason}: {detail}")
-        case Read() as read:
-            pass
-    match fetcher.fetch([read])[0]:
-        case Reject(_, reason, detail):
-            raise Failed(f"the post cannot be classified: {reason}: {detail}")
-        case Fetched() as fetched:
-            return fetched
 
 
 def rooted(image: str | None, settings: WorkerSettings) -> tuple[str | None, WorkerSettings]:

@@ -1,19 +1,25 @@
-"""Classify one post, without Kafka."""
+"""Classify one post, or a file of them, without Kafka."""
 
+import time
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
 from schemas.post import Post
+from schemas.progress import silent
 from schemas.verdict import Verdict
 from tuwen.application import application
+from tuwen.classification import Stages, rooted
 from tuwen.classification import classify as classify_post
-from tuwen.classification import rooted
-from tuwen.failures import Refused
+from tuwen.classifying import Counts, Rejected
+from tuwen.failures import Failed, Refused
 from tuwen.live.view import colour
 from tuwen.options import with_settings
-from tuwen.screen import out
+from tuwen.posts_file import Places, check_places, classify_file
+from tuwen.screen import drawn, err, out
 from worker.settings import WorkerSettings
 
 app = application()
@@ -31,6 +37,9 @@ BAR_CELLS = 30
     "abstain_below",
 )
 def classify(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Posts, one JSON line each; - is stdin.")
+    ] = None,
     *,
     text: Annotated[str | None, typer.Option(help="The post's text.")] = None,
     image: Annotated[
@@ -39,17 +48,62 @@ def classify(
     ] = None,
     post_id: Annotated[str, typer.Option("--id", help="The post's id.")] = "post",
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+    verdicts: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="For FILE's verdicts. [stdout]")
+    ] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For what has no verdict, as JSON lines. [stderr]"),
+    ] = None,
     settings: WorkerSettings,
 ) -> None:
-    """Classify one post as a worker would, without Kafka."""
-    if text is None and image is None:
-        raise Refused("give --text, --image, or both: see `tuwen classify --help`")
+    """Classify one post as a worker would, or a file of them, without Kafka.
+
+    Of a file each verdict is a line of JSON, as on the topic of verdicts; its source is the file's
+    name and the line. A line that holds no post costs that line alone.
+    """
+    one = text is not None or image is not None
+    if file is not None:
+        if one:
+            raise Refused("give FILE, or --text and --image: not both")
+        _classify_file(Places(file, verdicts, rejects), settings)
+        return
+    if not one or verdicts or rejects:
+        raise Refused("give --text, --image, or both, or FILE: see `tuwen classify --help`")
     reference, settings = rooted(image, settings)
     verdict = classify_post(settings.bundle, Post(post_id, text, reference), settings)
     if as_json:
         typer.echo(msgspec.json.encode(verdict))
     else:
         _show(verdict)
+
+
+def _classify_file(places: Places, settings: WorkerSettings) -> None:
+    """Classify, then say what became of the posts."""
+    check_places(places)
+    stages = Stages(settings.bundle, settings)
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
+    # Bars would be drawn between verdicts that go to a terminal.
+    shown = nullcontext(silent) if places.verdicts is None and out().is_terminal else drawn(err())
+    with shown as progress:
+        counts = classify_file(stages, places, settings, _tell, progress)
+    seconds, cpu_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
+    err().print(_sum(counts, seconds, cpu_s), markup=False)
+    if counts.rejected and counts.rejected.total() == counts.posts:
+        raise Failed(f"not one line of {places.posts} could be classified: see the reasons above")
+
+
+def _tell(one: Rejected) -> None:
+    where = f"{one.source.topic}:{one.source.offset}"
+    err().print(f"{where}: {one.reason}: {one.detail}", markup=False)
+
+
+def _sum(counts: Counts, seconds: float, cpu_s: float) -> str:
+    posts = max(1, counts.posts)
+    return (
+        f"{counts.posts:,} posts in {seconds:.1f} s ({1e6 * cpu_s / posts:,.0f} µs of CPU each): "
+        + "; ".join(counts.words())
+    )
 
 
 def _show(verdict: Verdict) -> None:
