@@ -70,7 +70,9 @@ def test_help_imports_next_to_nothing() -> None:
     assert not imported_by(["--help"]) & {*HEAVY, "kafka", "numpy", "pydantic", "rich", "msgspec"}
 
 
-@pytest.mark.parametrize("name", ["worker", "send", "watch", "classify", "demo", "settings"])
+@pytest.mark.parametrize(
+    "name", ["worker", "send", "watch", "classify", "evaluate", "demo", "settings"]
+)
 def test_what_serves_imports_nothing_that_trains(name: str) -> None:
     """These must run where the extra `train` is not installed."""
     assert not imported_by([name, "--help"]) & set(HEAVY)

@@ -1,0 +1,93 @@
+"""Judge a bundle on a corpus, or two against each other."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from train.rows import Half
+from tuwen.answers import answer, check_labels, read_half
+from tuwen.application import application
+from tuwen.classification import Stages
+from tuwen.evaluation import BundleFigures, Comparison, compare, judge
+from tuwen.evaluation_words import comparison_lines, figure_lines, label_rows
+from tuwen.options import with_settings
+from tuwen.screen import drawn, err, out
+from worker.settings import WorkerSettings
+
+app = application()
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """What is printed as JSON; without `--against` there is nothing to compare."""
+
+    corpus: str
+    half: Half
+    bundle: BundleFigures
+    against: BundleFigures | None
+    comparison: Comparison | None
+
+
+@app.command(epilog="Example:  tuwen evaluate bundle corpus --against yesterdays-bundle")
+@with_settings("image_bytes_max", "image_pixels_max", "on_image_failure", "abstain_below")
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="As `tuwen export` wrote it.")],
+    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="As `tuwen corpus check`.")],
+    *,
+    against: Annotated[
+        Path | None, typer.Option(metavar="BUNDLE", help="Another bundle, on the same rows.")
+    ] = None,
+    half: Annotated[Half, typer.Option(help="The rows of test.jsonl, or of train.jsonl.")] = "test",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    settings: WorkerSettings,
+) -> None:
+    """Classify a corpus's half as a worker would, and compare with its labels.
+
+    Rows that a bundle was trained on flatter it: the test half tells how right it is.
+    """
+    settings = settings.model_copy(update={"image_root": corpus})
+    rows = read_half(corpus, half)
+    bundles = [Stages(each, settings) for each in (bundle, against) if each is not None]
+    for each in bundles:
+        check_labels(each, rows)
+    with drawn(err()) as progress:
+        answers = [answer(each, rows, settings.batch_records_max, progress) for each in bundles]
+    first, *others = answers
+    found = Evaluation(
+        str(corpus),
+        half,
+        judge(first, rows),
+        judge(others[0], rows) if others else None,
+        compare(first, others[0], rows) if others else None,
+    )
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+    else:
+        _show(found)
+
+
+def _show(found: Evaluation) -> None:
+    console = out()
+    for figures in (found.bundle, found.against):
+        if figures is not None:
+            for line in figure_lines(figures):
+                console.print(line, markup=False)
+            console.print(_table(figures))
+    if found.comparison is not None:
+        for line in comparison_lines(found.comparison, found.bundle.rows):
+            console.print(line, markup=False)
+
+
+def _table(figures: BundleFigures) -> Table:
+    """Labels by row; the last columns are the confusion matrix."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    names = ("label", "rows", "precision", "recall", "F1")
+    said = (f"said {each.label}" for each in figures.labels)
+    for number, name in enumerate((*names, *said)):
+        table.add_column(Text(name), justify="right" if number else "left", no_wrap=True)
+    for row in label_rows(figures):
+        table.add_row(*map(Text, row))
+    return table
