@@ -109,6 +109,7 @@ def _served(bundle: Bundle, corpus: Corpus, clock: Callable[[], float]) -> Serve
     files = [
         *(graph.file for graph in manifest.graphs.values()),
         *(block.vocabulary for block in manifest.text),
+        *(block.user_words for block in manifest.text if block.user_words is not None),
     ]
     posts = [
         (row.text, corpus.image_path(row).read_bytes())
