@@ -18,7 +18,7 @@
                                       published of a post with just those modalities, NaN where it
                                       lacks one; `<strategy>.weights` [N,M] of what it has
       evaluation.json                 `schemas.manifest.Evaluation`, by strategy
-      report.html, report.json        what there is to know of all this, where `tuwen train` wrote it
+      report.html, report.json        what there is to know of all this, by `tuwen train`
       reference/rows.jsonl            the gate's rows, one `ReferenceRow` a line
       reference/tokens.jsonl          per row what jieba itself gives, `jieba.lcut(clean(block,
                                       text), HMM=block.hmm)`, white space included, for the first
