@@ -11,7 +11,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
     Task,
     TextColumn,
     TimeElapsedColumn,
@@ -57,21 +56,20 @@ def drawn(console: Console) -> Iterator[progress.Progress]:
         TextColumn("  {task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        LeftColumn(),
+        TimeColumn(),
         TextColumn("[dim]{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as bars:
         yield Bars(bars)
 
 
-class LeftColumn(ProgressColumn):
-    """The time that a step still takes, until it is finished."""
+class TimeColumn(TimeElapsedColumn):
+    """The time that a step still takes, and in the end the time that it took."""
 
     def render(self, task: Task) -> Text:
-        """Nothing where it is not known."""
+        """The time since its start, too, where what is left is not known yet."""
         left_s = None if task.finished else task.time_remaining
-        return Text("" if left_s is None else left(left_s), "dim")
+        return super().render(task) if left_s is None else Text(left(left_s), "dim")
 
 
 def left(seconds: float) -> str:

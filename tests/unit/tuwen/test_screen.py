@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 from rich.progress import Progress
 
-from tuwen.screen import LeftColumn, Lines, drawn
+from tuwen.screen import Lines, TimeColumn, drawn
 
 
 class Clock:
@@ -39,16 +39,16 @@ def test_without_a_terminal_a_step_is_told_now_and_then_and_at_its_end() -> None
 
 
 def test_a_bar_says_how_long_it_will_take_until_it_is_full() -> None:
-    """As far as it can be guessed from what was done."""
+    """As far as it can be guessed from what was done; then how long it took."""
     clock = Clock()
-    bars = Progress(LeftColumn(), get_time=clock)
+    bars = Progress(TimeColumn(), get_time=clock)
     step = bars.add_task("drawing", total=400)
     said = []
     for clock.now, done in ((0.0, 0), (1.0, 4), (2.0, 8), (4.0, 400)):
         bars.update(step, completed=done)
-        said.append(LeftColumn().render(bars.tasks[0]).plain)
+        said.append(TimeColumn().render(bars.tasks[0]).plain)
 
-    assert said == ["", "", "1 min 38 s left", ""]
+    assert said == ["0:00:00", "0:00:01", "1 min 38 s left", "0:00:04"]
 
 
 def test_with_a_terminal_there_are_bars() -> None:
