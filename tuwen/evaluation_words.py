@@ -55,16 +55,18 @@ def verdict_on(comparison: Comparison) -> str:
 
 
 def label_rows(figures: BundleFigures) -> Iterator[Sequence[str]]:
-    """A row a label: its rows, precision, recall, F1, then how often each label was said."""
-    for each, said in zip(figures.labels, figures.confusion, strict=True):
-        yield (
-            each.label,
-            f"{each.rows:,}",
-            _share(each.precision),
-            _share(each.recall),
-            f"{each.f1:.3f}",
-            *(f"{count:,}" for count in said),
-        )
+    """How well each label is found, beneath a row of headings."""
+    yield ("label", "rows", "precision", "recall", "F1")
+    for each in figures.labels:
+        precision, recall = _share(each.precision), _share(each.recall)
+        yield (each.label, f"{each.rows:,}", precision, recall, f"{each.f1:.3f}")
+
+
+def confusion_rows(figures: BundleFigures) -> Iterator[Sequence[str]]:
+    """What posts are by row, what they were called by column, beneath a row of headings."""
+    yield ("is / called", *(each.label for each in figures.labels))
+    for each, called in zip(figures.labels, figures.confusion, strict=True):
+        yield (each.label, *(f"{count:,}" for count in called))
 
 
 def _counts(figures: BundleFigures) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Judge a bundle on a corpus, or two against each other."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from tuwen.answers import answer, check_labels, read_half
 from tuwen.application import application
 from tuwen.classification import Stages
 from tuwen.evaluation import BundleFigures, Comparison, compare, judge
-from tuwen.evaluation_words import comparison_lines, figure_lines, label_rows
+from tuwen.evaluation_words import comparison_lines, confusion_rows, figure_lines, label_rows
 from tuwen.options import with_settings
 from tuwen.screen import drawn, err, out
 from worker.settings import WorkerSettings
@@ -75,19 +76,18 @@ def _show(found: Evaluation) -> None:
         if figures is not None:
             for line in figure_lines(figures):
                 console.print(line, markup=False)
-            console.print(_table(figures))
+            console.print(_table(label_rows(figures)))
+            console.print(_table(confusion_rows(figures)))
     if found.comparison is not None:
         for line in comparison_lines(found.comparison, found.bundle.rows):
             console.print(line, markup=False)
 
 
-def _table(figures: BundleFigures) -> Table:
-    """Labels by row; the last columns are the confusion matrix."""
+def _table(rows: Iterator[Sequence[str]]) -> Table:
+    """The first row are headings; the first column names, the others numbers."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    names = ("label", "rows", "precision", "recall", "F1")
-    said = (f"said {each.label}" for each in figures.labels)
-    for number, name in enumerate((*names, *said)):
+    for number, name in enumerate(next(rows)):
         table.add_column(Text(name), justify="right" if number else "left", no_wrap=True)
-    for row in label_rows(figures):
+    for row in rows:
         table.add_row(*map(Text, row))
     return table
