@@ -4,7 +4,7 @@ The table of a block is idf·coefficients (and idf·embedding) by id, so that
 score = Σ tf·table[id] / ‖tf·idf[id]‖, and no matrix of N rows and V columns ever exists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from schemas.models import Models
 
 _SMALLEST_NORM = 1e-30
 """A text of unknown words alone scores 0, not 0 / 0."""
+
+_SMALLEST_PROBABILITY = 1e-7
+_NORMS = {"l2": "ReduceL2", "l1": "ReduceL1"}
 
 
 def text_graph(models: Models, weights: Weights, outputs: Sequence[str]) -> bytes:
@@ -33,7 +36,10 @@ def text_graph(models: Models, weights: Weights, outputs: Sequence[str]) -> byte
         parts = list(graph.nodes("Split", [summed, sizes], 2, axis=1))
         graph.output("text.embedding", parts[1], ("N", embedding_width))
     scores = graph.node("Add", [parts[0], graph.floats("intercepts", weights["intercepts"])])
-    graph.output("text.scores", scores, ("N", scores_width))
+    width = scores_width
+    if "slopes" in weights:
+        scores, width = _calibrated(graph, scores, weights["slopes"], weights["offsets"])
+    graph.output("text.scores", scores, ("N", width))
     if "text.tokens" in outputs:
         _tokens(graph, models, weights)
     return graph.model()
@@ -50,15 +56,27 @@ def _columns(weights: Weights, outputs: Sequence[str]) -> NDArray[np.float64]:
 def _summed(
     graph: OnnxGraph, models: Models, weights: Weights, columns: NDArray[np.float64]
 ) -> str:
-    term_frequency = _logarithmic if models.sublinear_tf else _plain
+    term_frequency = _term_frequency(models)
     start = 0
     sums: list[str] = []
     for block in models.text:
         idf = weights[f"{block.name}.idf"]
         tf = term_frequency(graph, graph.input(f"{block.name}.counts", FLOAT, ("N", "T")))
-        sums.append(_block(graph, block.name, tf, idf, columns[start : start + len(idf)]))
+        part = columns[start : start + len(idf)]
+        sums.append(_block(graph, block.name, tf, idf, part, models.text_norm))
         start += len(idf)
     return sums[0] if len(sums) == 1 else graph.node("Sum", sums)
+
+
+def _term_frequency(models: Models) -> Callable[[OnnxGraph, str], str]:
+    if models.binary_tf:
+        return _once
+    return _logarithmic if models.sublinear_tf else _plain
+
+
+def _once(graph: OnnxGraph, counts: str) -> str:
+    """1, however often."""
+    return graph.node("Sign", [counts])
 
 
 def _plain(graph: OnnxGraph, counts: str) -> str:
@@ -72,23 +90,48 @@ def _logarithmic(graph: OnnxGraph, counts: str) -> str:
 
 
 def _block(
-    graph: OnnxGraph, name: str, tf: str, idf: NDArray[np.float64], part: NDArray[np.float64]
+    graph: OnnxGraph,
+    name: str,
+    tf: str,
+    idf: NDArray[np.float64],
+    part: NDArray[np.float64],
+    norm: str,
 ) -> str:
-    """One block's share of the sums, divided by the block's own l2 norm."""
+    """One block's share of the sums, divided by the block's own norm."""
     ids = graph.input(f"{name}.ids", INT64, ("N", "T"))
     axis = graph.ints("axis", [1])
-    padded = np.append(idf, 0.0)
     table = np.vstack([idf[:, None] * part, np.zeros((1, part.shape[1]))])
-    weighted = graph.node(
-        "Mul", [tf, graph.node("Gather", [graph.floats(f"{name}.idf", padded), ids])]
-    )
-    squares = graph.node("ReduceSumSquare", [weighted, axis], keepdims=1)
-    norm = graph.node(
-        "Max", [graph.node("Sqrt", [squares]), graph.floats("smallest", _SMALLEST_NORM)]
-    )
     rows = graph.node("Gather", [graph.floats(f"{name}.table", table), ids])
     product = graph.node("MatMul", [graph.node("Unsqueeze", [tf, axis]), rows])
-    return graph.node("Div", [graph.node("Squeeze", [product, axis]), norm])
+    summed = graph.node("Squeeze", [product, axis])
+    if norm == "none":
+        return summed
+    padded = graph.floats(f"{name}.idf", np.append(idf, 0.0))
+    weighted = graph.node("Mul", [tf, graph.node("Gather", [padded, ids])])
+    length = graph.node(_NORMS[norm], [weighted, axis], keepdims=1)
+    smallest = graph.floats("smallest", _SMALLEST_NORM)
+    return graph.node("Div", [summed, graph.node("Max", [length, smallest])])
+
+
+def _calibrated(
+    graph: OnnxGraph, margins: str, slopes: NDArray[np.float64], offsets: NDArray[np.float64]
+) -> tuple[str, int]:
+    """Logarithms of the mean probabilities of classifiers that calibrate themselves."""
+    classifiers, width = slopes.shape
+    scaled = graph.node("Mul", [margins, graph.floats("slopes", -slopes.ravel())])
+    logits = graph.node("Add", [scaled, graph.floats("offsets", -offsets.ravel())])
+    shape = graph.ints("classifiers", [-1, classifiers, width])
+    logits = graph.node("Reshape", [logits, shape])
+    if width == 1:
+        # 1 - p has no digits left where p is nearly 1.
+        logits = graph.node("Concat", [graph.node("Neg", [logits]), logits], axis=2)
+    p = graph.node("Sigmoid", [logits])
+    if width > 1:
+        total = graph.node("ReduceSum", [p, graph.ints("labels.axis", [2])], keepdims=1)
+        p = graph.node("Div", [p, graph.node("Max", [total, graph.floats("least", 1e-30)])])
+    mean = graph.node("ReduceMean", [p, graph.ints("classifiers.axis", [1])], keepdims=0)
+    floor = graph.floats("floor", _SMALLEST_PROBABILITY)
+    return graph.node("Log", [graph.node("Max", [mean, floor])]), max(2, width)
 
 
 def _tokens(graph: OnnxGraph, models: Models, weights: Weights) -> None:

@@ -16,14 +16,22 @@ _RUN: Final = re.compile(r"([^\0])\1+")
 
 
 def clean(block: TextBlock, text: str) -> str:
-    """Lowercase, white space, accents, runs: the block's steps in this order."""
-    cleaned = text.lower() if block.lowercase else text
+    """Lowercase, white space, accents, runs: the block's steps in this order.
+
+    Of a text that is cut first, case and accents are left to `clean_word`.
+    """
+    cleaned = text.lower() if block.lowercase and not block.cut_first else text
     if block.collapse_white_space:
         cleaned = _WHITE_SPACE.sub(" ", cleaned)
-    if block.strip_accents and not cleaned.isascii():
-        decomposed = unicodedata.normalize("NFKD", cleaned)
-        cleaned = "".join(c for c in decomposed if not unicodedata.combining(c))
+    if block.strip_accents and not block.cut_first:
+        cleaned = _without_accents(cleaned)
     return _cut_runs(cleaned, block.run_characters_max)
+
+
+def clean_word(block: TextBlock, word: str) -> str:
+    """Case and accents of a word that was cut from a text as it came."""
+    cleaned = word.lower() if block.lowercase else word
+    return _without_accents(cleaned) if block.strip_accents else cleaned
 
 
 def clean_batch(block: TextBlock, texts: Sequence[str]) -> list[str]:
@@ -34,8 +42,17 @@ def clean_batch(block: TextBlock, texts: Sequence[str]) -> list[str]:
     return clean(block, joined).split(_NUL)
 
 
+def _without_accents(text: str) -> str:
+    if text.isascii():
+        return text
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
 def _cut_runs(text: str, characters_max: int) -> str:
     """Shorten each run of one character; numpy looks first, for few texts have such a run."""
+    if len(text) <= characters_max:
+        return text
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     repeats = (codes[1:] == codes[:-1]).tobytes()
     if b"\1" * characters_max not in repeats:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clean import clean, clean_batch
+from features.clean import clean, clean_batch, clean_word
 from features.cutter import Cutter
 from features.ngrams import Counts, Ints, NgramIndex, counted
 from schemas.manifest import TextBlock
@@ -61,19 +61,30 @@ class Analyzer:
         self.block = block
         self.joiner = " " if block.analyzer in {"words", "pattern"} else ""
         self.cutter: _Cuts | None = None
+        self._pattern: _Pattern | None = None
         self._stop_words = frozenset(block.stop_words)
         if block.analyzer == "words":
             self.cutter = Cutter(user_words, block.hmm)
+            self._pattern = _Pattern(block.token_pattern) if block.cut_first else None
         elif block.analyzer == "pattern":
             self.cutter = _Pattern(block.token_pattern)
 
     def segments(self, cleaned: str) -> list[list[str]]:
         """The units of a cleaned text."""
         if self.cutter is not None:
-            return [[word for word in self.cutter.cut(cleaned) if self._counts(word)]]
+            return [[word for word in self.units(self.cutter.cut(cleaned)) if self._counts(word)]]
         if self.block.analyzer == "char":
             return [list(_SPACES.sub(" ", cleaned))]
         return [list(f" {word} ") for word in cleaned.split()]
+
+    def units(self, words: list[str]) -> list[str]:
+        """What counts for each word that the cutter gave; a newline stays one."""
+        if self._pattern is None:
+            return words
+        units: list[str] = []
+        for word in words:
+            units += ("\n",) if word == "\n" else self._pattern.cut(clean_word(self.block, word))
+        return units
 
     def _counts(self, word: str) -> bool:
         return not word.isspace() and word not in self._stop_words
@@ -99,6 +110,8 @@ def _check(block: TextBlock) -> None:
             f"block {block.name!r}: a word of one letter has 3 characters with its spaces, "
             f"so char_wb n-grams may not start at {shortest}"
         )
+    if block.cut_first and block.analyzer != "words":
+        raise BlockError(f"block {block.name!r}: only words are cut first, not {block.analyzer}")
     if block.run_characters_max < 1:
         raise BlockError(f"block {block.name!r}: run_characters_max must be at least 1")
 
@@ -192,7 +205,8 @@ class TextVectoriser:
         if not self.block.collapse_white_space:
             cleaned = [re.sub(r"\s", " ", text) for text in cleaned]
         assert self._analyzer.cutter is not None
-        return self._numbered(self._analyzer.cutter.cut("\n".join(cleaned)))
+        words = self._analyzer.cutter.cut("\n".join(cleaned))
+        return self._numbered(self._analyzer.units(words))
 
     def _cut_apart(self, cleaned: list[str]) -> tuple[Ints, Ints, Ints]:
         """A pattern's tokens, text by text."""

@@ -67,6 +67,10 @@ class TextBlock(Strict, frozen=True):
     token_pattern: str | None = None
     stop_words: tuple[str, ...] = ()
     ngrams: tuple[int, int] = (1, 1)
+    cut_first: bool = False
+    """Of `words`: the text is cut before it is lowercased and its accents stripped, and the units
+    are what `token_pattern` finds in each word: what scikit-learn makes of words joined by spaces.
+    """
 
 
 class TokensInput(Strict, frozen=True):

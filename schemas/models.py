@@ -33,9 +33,12 @@
                                       `<strategy>.weights` [N,M] and `<strategy>.gaps` [N] where
                                       it has them, `present` bool[N,M]
 
-Text weights: tf = count, or 1 + ln(count) where `sublinear_tf`; x = tf·idf over all blocks'
-columns, each block divided by its own l2 norm; raw scores = x @ coefficients.T + intercepts.
-With two labels Kt may be 1, and a positive score speaks for labels[1].
+Text weights: tf = count, or 1 + ln(count) where `sublinear_tf`, or 1 where `binary_tf`; x = tf·idf
+over all blocks' columns, each block divided by its own norm, `text_norm`; raw scores =
+x @ coefficients.T + intercepts. With two labels Kt may be 1, and a positive score speaks for
+labels[1]. A brought pipeline that calibrates has `slopes` float64[F,Km] and `offsets` besides, F
+classifiers of Km margins each: p_f = sigmoid(-(slopes·margins + offsets)), of one margin 1 - p_f
+and p_f, of several divided by their sum; raw scores = ln max(mean of p_f, 1e-7) [N,K].
 
 A text is present when `Post.has_text` says so. The adversarial rows are texts (empty, one
 character, emoji, odd Han, 10,000 characters, all unknown words) and images (blank, tiny, huge,
@@ -154,6 +157,8 @@ class Models(Strict, frozen=True):
     corpus_sha256: str
     folds: int
     learning_curve: tuple[dict[str, float], ...] = msgspec.field(default=())
+    binary_tf: bool = False
+    text_norm: Literal["l2", "l1", "none"] = "l2"
     tokens: TokensInput | None = None
     """Where `text/model.npz` has a table for single words."""
     image_models: dict[str, str] = msgspec.field(default_factory=dict)

@@ -26,10 +26,15 @@ class Answers:
     weights: Floats | None
 
 
-def answer(fusion: FittedFusion, inputs: Mapping[str, Floats], present: Present) -> Answers:
+def answer(
+    fusion: FittedFusion,
+    inputs: Mapping[str, Floats],
+    present: Present,
+    uses: Mapping[str, tuple[int, ...]] = USES,
+) -> Answers:
     """Every post by every use that it can have."""
     scores: dict[str, Floats] = {}
-    for use, modalities in USES.items():
+    for use, modalities in uses.items():
         having = np.flatnonzero(present[:, modalities].all(axis=1))
         shown = np.zeros((len(having), present.shape[1]), np.bool_)
         shown[:, modalities] = True

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, strip_accents_unicode
 
 from schemas.manifest import TextBlock
 
@@ -23,6 +23,7 @@ def reference_tokens(block: TextBlock, text: str) -> list[str]:
 
 def reference_terms(block: TextBlock, text: str) -> list[str]:
     """The n-grams of a text, as a TfidfVectorizer would make them."""
+    assert not block.cut_first, "no block of this project's own training is cut first"
     if block.analyzer == "words":
         stop = frozenset(block.stop_words)
         words = [w for w in reference_tokens(block, text) if not w.isspace() and w not in stop]
@@ -31,10 +32,11 @@ def reference_terms(block: TextBlock, text: str) -> list[str]:
 
 
 def _cleaned(block: TextBlock, text: str) -> str:
-    assert not block.strip_accents, "no block of this project's own training strips accents"
-    cleaned = text.lower() if block.lowercase else text
+    cleaned = text.lower() if block.lowercase and not block.cut_first else text
     if block.collapse_white_space:
         cleaned = re.sub(r"\s+", " ", cleaned)
+    if block.strip_accents and not block.cut_first:
+        cleaned = strip_accents_unicode(cleaned)
     return "".join(_shortened(run, block.run_characters_max) for run in _runs(cleaned))
 
 
