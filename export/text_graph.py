@@ -125,7 +125,9 @@ def _calibrated(
     if width == 1:
         # 1 - p has no digits left where p is nearly 1.
         logits = graph.node("Concat", [graph.node("Neg", [logits]), logits], axis=2)
-    p = graph.node("Sigmoid", [logits])
+    # ONNX Runtime's Sigmoid has few right digits where it is nearly 0, and a logarithm shows that.
+    odds = graph.node("Exp", [graph.node("Neg", [logits])])
+    p = graph.node("Reciprocal", [graph.node("Add", [odds, graph.floats("whole", 1)])])
     if width > 1:
         total = graph.node("ReduceSum", [p, graph.ints("labels.axis", [2])], keepdims=1)
         p = graph.node("Div", [p, graph.node("Max", [total, graph.floats("least", 1e-30)])])

@@ -51,6 +51,9 @@ def _evaluation(manifest: Manifest) -> Iterator[str]:
         error = figures.calibration_error.get(used)
         calibration = "" if error is None else f", calibration error {error:.3f}"
         yield f"{'accuracy':<11} {used:<6} {accuracy:.3f}{calibration}"
+    if manifest.settings.get("calibrated") is False:
+        yield f"{'scores':<11} uncalibrated, and not evaluated: no corpus was given"
+        return
     yield f"{'':<11} always the most frequent label: {figures.baseline:.3f}; {figures.rows:,} rows"
 
 

@@ -34,6 +34,7 @@ EXTRAS: Final = {
 WORK_ERRORS: Final = frozenset(
     {
         "BrokerError",
+        "BroughtError",
         "BundleError",
         "CorpusError",
         "ExportError",

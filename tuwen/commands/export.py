@@ -1,39 +1,128 @@
 """Turn trained models into an ONNX bundle, proven equal."""
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
 
+from schemas.manifest import Manifest
 from tuwen.application import application
 from tuwen.bundles import parity_lines
+from tuwen.failures import Refused
 from tuwen.screen import drawn, err, out
+
+if TYPE_CHECKING:
+    from train.brought.bringing import BringSettings
 
 app = application()
 
 
-@app.command(epilog="Example:  tuwen export models --out bundle")
+@app.command(
+    epilog="Example:  tuwen export models --out bundle\n\n"
+    "Or your own:  tuwen export --cnn model.keras --text-pipeline pipeline.skops "
+    "--held-out-corpus corpus --out bundle"
+)
 def export(
-    models: Annotated[Path, typer.Argument(metavar="MODELS", help="As `tuwen train` wrote it.")],
+    models: Annotated[
+        Path | None, typer.Argument(metavar="[MODELS]", help="As `tuwen train` wrote it.")
+    ] = None,
     *,
     bundle: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="A new folder.")],
     corpus: Annotated[
         Path | None, typer.Option(help="Where the corpus is now, if it was moved.")
     ] = None,
+    cnn: Annotated[Path | None, typer.Option(help="A Keras CNN of your own, model.keras.")] = None,
+    text_pipeline: Annotated[
+        str | None,
+        typer.Option(help="A scikit-learn pipeline of your own: pipeline.skops, module:function."),
+    ] = None,
+    held_out_corpus: Annotated[
+        Path | None,
+        typer.Option(help="A corpus that your models were not fitted on: fusion learns from it."),
+    ] = None,
+    tokenizer: Annotated[
+        Literal["jieba"] | None, typer.Option(help="What cut the words of the pipeline.")
+    ] = None,
+    cnn_labels: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="The labels of the CNN's columns.")
+    ] = None,
+    cnn_output: Annotated[
+        Literal["sigmoid", "softmax", "logits"] | None,
+        typer.Option(help="What the CNN ends in; compared with what the file says."),
+    ] = None,
+    cnn_scale: Annotated[
+        Literal["0-255", "0-1", "-1..1"] | None,
+        typer.Option(help="The range of pixels that the CNN was fed."),
+    ] = None,
+    cnn_colours: Annotated[
+        Literal["rgb", "bgr"], typer.Option(help="Their order; OpenCV's is bgr.")
+    ] = "rgb",
+    cnn_embedding: Annotated[
+        str | None, typer.Option(metavar="LAYER", help="Let fusion see this layer's vector too.")
+    ] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="Of fusion, for models of your own. [default: all]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Export; the bundle is written only when it gives what was trained, stage by stage.
 
+    Models are those of `tuwen train`, or your own by --cnn, --text-pipeline or both.
+
     Needs the extra: pip install 'tuwen[train]'.
     """
-    from export.bundle import export as export_bundle
+    if (models is None) == (cnn is None and text_pipeline is None):
+        raise Refused("name either MODELS, or models of your own by --cnn and --text-pipeline")
+    lines: Sequence[str] = ()
+    if models is not None:
+        manifest = _of_training(models, bundle, corpus)
+    else:
+        if corpus is not None:
+            raise Refused(
+                "--corpus says where the corpus of MODELS is; a corpus that your own models were "
+                "not fitted on is --held-out-corpus"
+            )
+        from train.brought.bringing import BringSettings
+        from train.brought.cnn import CnnOptions
 
-    with drawn(err()) as progress:
-        manifest = export_bundle(models, bundle, progress, corpus)
+        labels = None if cnn_labels is None else tuple(cnn_labels.split(","))
+        options = CnnOptions(labels, cnn_output, cnn_scale, cnn_colours, cnn_embedding)
+        named = tuple(strategy or ("all",))
+        settings = BringSettings(cnn, text_pipeline, tokenizer, options, named)
+        manifest, lines = _of_owner(settings, held_out_corpus, bundle)
     if as_json:
         typer.echo(msgspec.json.encode(manifest))
         return
-    for line in parity_lines(manifest.parity):
+    for line in (*parity_lines(manifest.parity), *lines):
         out().print(line, markup=False)
     out().print(f"{manifest.name} {manifest.version} in {bundle}", markup=False)
+
+
+def _of_training(models: Path, bundle: Path, corpus: Path | None) -> Manifest:
+    from export.bundle import export as export_bundle
+
+    with drawn(err()) as progress:
+        return export_bundle(models, bundle, progress, corpus)
+
+
+def _of_owner(
+    settings: "BringSettings", corpus: Path | None, bundle: Path
+) -> tuple[Manifest, Sequence[str]]:
+    """The bundle of brought models, and how far it agrees with their owner's own predict."""
+    from export.bundle import export as export_bundle
+    from train.brought.bringing import bring
+    from tuwen.agreement import agreement_line, agreements
+
+    with tempfile.TemporaryDirectory(prefix="tuwen-brought-") as folder, drawn(err()) as progress:
+        models = Path(folder)
+        summary = bring(settings, corpus, models, progress)
+        manifest = export_bundle(models, bundle, progress)
+        lines = [agreement_line(each) for each in agreements(models, bundle, summary)]
+    if not summary.calibrated:
+        lines.append(
+            "uncalibrated: without --held-out-corpus the modalities are averaged as they are"
+        )
+    return manifest, lines

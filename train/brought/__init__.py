@@ -1,0 +1,1 @@
+"""Models that others trained, as the models folder that export takes."""

@@ -1,0 +1,176 @@
+"""A brought text pipeline: what serving makes of it, and what its owner's own code says."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import Pipeline
+
+from features.clean import clean
+from schemas.manifest import FileSpec, TextBlock
+from train.arrays import save_arrays
+from train.brought.linear import SMALLEST_PROBABILITY, Linear, read_linear
+from train.brought.vectoriser import (
+    Tokenizer,
+    Vectorised,
+    read_vectoriser,
+    weighted_by,
+)
+from train.calibration import Calibration
+from train.errors import BroughtError
+from train.reference_terms import reference_tokens
+from train.unseen import Floats
+
+# Jieba's own words, of the text as it is.
+_AS_IT_IS: Final = TextBlock(
+    "raw",
+    FileSpec("", "", 0),
+    lowercase=False,
+    collapse_white_space=False,
+    run_characters_max=2**31 - 1,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtText:
+    """`order[i]` is the place of label i among the pipeline's classes."""
+
+    pipeline: Any
+    vectorised: Vectorised
+    linear: Linear
+    order: tuple[int, ...]
+
+    @property
+    def block(self) -> TextBlock:
+        """How serving reads a text."""
+        return self.vectorised.block
+
+    @property
+    def uncalibrated(self) -> Calibration:
+        """What the scores say by themselves."""
+        return self.linear.uncalibrated(self.order)
+
+    def scores(self, texts: Sequence[str]) -> Floats:
+        """`text.scores` float64[N,Kt] by the owner's own code, long runs cut as serving does."""
+        block = msgspec.structs.replace(self.block, lowercase=False, strip_accents=False)
+        given = self._given([clean(block, text) for text in texts])
+        if self.linear.slopes is not None:
+            found = self.pipeline.predict_proba(given)[:, self.order]
+            return np.asarray(np.log(np.maximum(found, SMALLEST_PROBABILITY)), np.float64)
+        margins = np.asarray(self.pipeline.decision_function(given), np.float64)
+        if self.linear.pairs:
+            return margins
+        if margins.ndim == 1:
+            return margins[:, None] * (1 if self.order[0] == 0 else -1)
+        return margins[:, self.order]
+
+    def predicted(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """int64[N]: the labels of the owner's `.predict`."""
+        classes = list(self.pipeline.classes_)
+        label = {classes[place]: number for number, place in enumerate(self.order)}
+        said = self.pipeline.predict(self._given(texts))
+        return np.array([label[each] for each in said], np.int64)
+
+    def labels(self, scores: Floats) -> NDArray[np.int64]:
+        """int64[N]: the labels that raw scores stand for, as scikit-learn reads them."""
+        if scores.shape[1] == 1:
+            return np.asarray(scores[:, 0] > 0, np.int64)
+        if self.linear.pairs:
+            votes = np.where(scores > 0, 1.0, -1.0) @ np.sign(self.uncalibrated.matrix)
+            classes = np.argsort(self.order)
+            return np.asarray(classes[votes[:, classes].argmax(axis=1)], np.int64)
+        return np.asarray(scores.argmax(axis=1), np.int64)
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary and model.npz as `schemas.models` says."""
+        terms = msgspec.json.encode(self.vectorised.terms)
+        (folder / f"{self.block.name}.vocabulary.json").write_bytes(terms)
+        arrays = {
+            f"{self.block.name}.idf": self.vectorised.weighting.idf,
+            "coefficients": self.linear.coefficients,
+            "intercepts": self.linear.intercepts,
+        }
+        if self.linear.slopes is not None and self.linear.offsets is not None:
+            arrays |= {"slopes": self.linear.slopes, "offsets": self.linear.offsets}
+        save_arrays(folder / "model.npz", arrays)
+
+    def _given(self, texts: Sequence[str]) -> list[str]:
+        """The texts as the owner gave them to the pipeline."""
+        if self.block.cut_first:
+            return [" ".join(reference_tokens(_AS_IT_IS, text)) for text in texts]
+        return list(texts)
+
+
+def read_text(pipeline: Any, tokenizer: Tokenizer | None, labels: Sequence[str]) -> BroughtText:
+    """What serving can make of a fitted pipeline; `labels` in their order. Raises BroughtError."""
+    if not isinstance(pipeline, Pipeline) or len(pipeline.steps) < 2:
+        raise BroughtError(
+            f"what was brought is a {type(pipeline).__name__}, and not a scikit-learn Pipeline of "
+            "vectoriser and classifier: put both into make_pipeline(…), fitted as they are"
+        )
+    steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
+    vectorised, linear_steps = _weighted(read_vectoriser(steps[0], tokenizer), steps[1:-1])
+    linear = read_linear(linear_steps, steps[-1])
+    if linear.coefficients.shape[1] != len(vectorised.terms):
+        raise BroughtError(
+            f"the vectoriser has {len(vectorised.terms)} terms, and the classifier takes "
+            f"{linear.coefficients.shape[1]}: they were not fitted together"
+        )
+    order = _order(steps[-1].classes_.tolist(), labels)
+    return BroughtText(
+        _answering(steps, vectorised.block), vectorised, linear.in_order(order), order
+    )
+
+
+def classes_of(pipeline: Any) -> tuple[str, ...]:
+    """The names of the pipeline's classes, in its order. Raises BroughtError."""
+    if not hasattr(pipeline, "classes_"):
+        raise BroughtError("the pipeline has no classes: its last step must be a fitted classifier")
+    return tuple(str(each) for each in pipeline.classes_.tolist())
+
+
+def _weighted(vectorised: Vectorised, steps: Sequence[Any]) -> tuple[Vectorised, Sequence[Any]]:
+    """With the weighting steps that follow it, and the steps that are left."""
+    for number, step in enumerate(steps):
+        after = weighted_by(vectorised, step)
+        if after is None:
+            return vectorised, steps[number:]
+        vectorised = after
+    return vectorised, ()
+
+
+def _answering(steps: Sequence[Any], block: TextBlock) -> Pipeline:
+    """The owner's pipeline, with jieba where the file could not carry it, and margins by pair."""
+    vectoriser, classifier = copy(steps[0]), copy(steps[-1])
+    if block.analyzer == "words" and not block.cut_first and vectoriser.tokenizer is None:
+        vectoriser.tokenizer = jieba_words
+    if not isinstance(classifier, CalibratedClassifierCV) and hasattr(
+        classifier, "decision_function_shape"
+    ):
+        classifier.decision_function_shape = "ovo"
+    named = [(f"step{number}", step) for number, step in enumerate(steps[1:-1])]
+    return Pipeline([("vectoriser", vectoriser), *named, ("classifier", classifier)])
+
+
+def jieba_words(text: str) -> list[str]:
+    """Jieba's words without white space."""
+    return [word for word in reference_tokens(_AS_IT_IS, text) if not word.isspace()]
+
+
+def _order(classes: Sequence[Any], labels: Sequence[str]) -> tuple[int, ...]:
+    """By label the place of its class: classes are names of labels, or their numbers."""
+    names = [str(each) for each in classes]
+    if sorted(names) == sorted(labels):
+        return tuple(names.index(label) for label in labels)
+    if sorted(classes, key=str) == sorted(range(len(labels)), key=str):
+        return tuple(list(classes).index(number) for number in range(len(labels)))
+    raise BroughtError(
+        f"the pipeline's classes are {', '.join(names)}, and the labels {', '.join(labels)}: they "
+        f"must be the same names, or the numbers 0 to {len(labels) - 1}"
+    )
