@@ -19,6 +19,36 @@ if TYPE_CHECKING:
 
 app = application()
 
+HELD_OUT = Annotated[
+    Path | None,
+    typer.Option(help="A corpus that your models were not fitted on: fusion learns from it."),
+]
+TOKENIZER = Annotated[
+    Literal["jieba"] | None, typer.Option(help="What cut the words of the pipeline.")
+]
+CNN_LABELS = Annotated[
+    str | None, typer.Option(metavar="A,B,…", help="The labels of the CNN's columns.")
+]
+CNN_OUTPUT = Annotated[
+    Literal["sigmoid", "softmax", "logits"] | None,
+    typer.Option(help="What the CNN ends in; compared with what the file says."),
+]
+CNN_SCALE = Annotated[
+    Literal["0-255", "0-1", "-1..1"] | None,
+    typer.Option(help="The range of pixels that the CNN was fed."),
+]
+CNN_COLOURS = Annotated[Literal["rgb", "bgr"], typer.Option(help="Their order; OpenCV's is bgr.")]
+CNN_EMBEDDING = Annotated[
+    str | None, typer.Option(metavar="LAYER", help="Let fusion see this layer's vector too.")
+]
+TEXT_PIPELINE = Annotated[
+    str | None,
+    typer.Option(help="A scikit-learn pipeline of your own: pipeline.skops, module:function."),
+]
+STRATEGY = Annotated[
+    list[str] | None, typer.Option(help="Of fusion, for models of your own. [default: all]")
+]
+
 
 @app.command(
     epilog="Example:  tuwen export models --out bundle\n\n"
@@ -27,7 +57,7 @@ app = application()
 )
 def export(
     models: Annotated[
-        Path | None, typer.Argument(metavar="[MODELS]", help="As `tuwen train` wrote it.")
+        Path | None, typer.Argument(metavar="MODELS", help="As `tuwen train` wrote it.")
     ] = None,
     *,
     bundle: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="A new folder.")],
@@ -35,37 +65,15 @@ def export(
         Path | None, typer.Option(help="Where the corpus is now, if it was moved.")
     ] = None,
     cnn: Annotated[Path | None, typer.Option(help="A Keras CNN of your own, model.keras.")] = None,
-    text_pipeline: Annotated[
-        str | None,
-        typer.Option(help="A scikit-learn pipeline of your own: pipeline.skops, module:function."),
-    ] = None,
-    held_out_corpus: Annotated[
-        Path | None,
-        typer.Option(help="A corpus that your models were not fitted on: fusion learns from it."),
-    ] = None,
-    tokenizer: Annotated[
-        Literal["jieba"] | None, typer.Option(help="What cut the words of the pipeline.")
-    ] = None,
-    cnn_labels: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="The labels of the CNN's columns.")
-    ] = None,
-    cnn_output: Annotated[
-        Literal["sigmoid", "softmax", "logits"] | None,
-        typer.Option(help="What the CNN ends in; compared with what the file says."),
-    ] = None,
-    cnn_scale: Annotated[
-        Literal["0-255", "0-1", "-1..1"] | None,
-        typer.Option(help="The range of pixels that the CNN was fed."),
-    ] = None,
-    cnn_colours: Annotated[
-        Literal["rgb", "bgr"], typer.Option(help="Their order; OpenCV's is bgr.")
-    ] = "rgb",
-    cnn_embedding: Annotated[
-        str | None, typer.Option(metavar="LAYER", help="Let fusion see this layer's vector too.")
-    ] = None,
-    strategy: Annotated[
-        list[str] | None, typer.Option(help="Of fusion, for models of your own. [default: all]")
-    ] = None,
+    text_pipeline: TEXT_PIPELINE = None,
+    held_out_corpus: HELD_OUT = None,
+    tokenizer: TOKENIZER = None,
+    cnn_labels: CNN_LABELS = None,
+    cnn_output: CNN_OUTPUT = None,
+    cnn_scale: CNN_SCALE = None,
+    cnn_colours: CNN_COLOURS = "rgb",
+    cnn_embedding: CNN_EMBEDDING = None,
+    strategy: STRATEGY = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Export; the bundle is written only when it gives what was trained, stage by stage.
