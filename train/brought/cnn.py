@@ -232,24 +232,27 @@ def _with_bytes(
     given = keras.layers.Rescaling(factor, offset)(pixels)
     if options.colours == "bgr":
         given = keras.ops.flip(given, axis=-1)
-    logits = model(given)
+    if options.embedding is None:
+        logits, beside = model(given), []
+    else:
+        logits, *beside = _with_layer(model, options.embedding)(given)
     if columns == 1:
         logits = logits if order[0] == 0 else keras.ops.negative(logits)
     elif list(order) != sorted(order):
         logits = keras.ops.take(logits, list(order), axis=1)
-    if options.embedding is not None:
-        logits = keras.ops.concatenate([logits, _layer(model, options.embedding)(given)], axis=1)
+    if beside:
+        logits = keras.ops.concatenate([logits, *beside], axis=1)
     return keras.Model(pixels, {SCORES: logits}, name="brought")
 
 
-def _layer(model: Any, name: str) -> Any:
-    """The model up to one of its layers, which gives a vector."""
+def _with_layer(model: Any, name: str) -> Any:
+    """The model with what one of its layers gives, a vector, beside its output."""
     _, keras = load()
     found = {layer.name: layer for layer in model.layers}
     if name not in found or len(found[name].output.shape) != 2:
         flat = [layer.name for layer in model.layers if len(layer.output.shape) == 2]
         raise BroughtError(f"--cnn-embedding {name}: the layers with vectors are {', '.join(flat)}")
-    return keras.Model(model.input, found[name].output)
+    return keras.Model(model.input, [model.output, found[name].output])
 
 
 def _check_same(found: BroughtCnn) -> None:

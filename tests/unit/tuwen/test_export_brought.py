@@ -43,7 +43,7 @@ def _cnn() -> Any:
     keras.utils.set_random_seed(2)
     pixels = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(4, 3, activation="relu")(pixels)
-    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.GlobalAveragePooling2D(name="seen")(x)
     model = keras.Model(pixels, keras.layers.Dense(3, activation="softmax")(x))
     model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
     truth = texts_and_labels(120, 8)[1]
@@ -88,12 +88,14 @@ def test_without_a_corpus_the_scores_are_marked_uncalibrated(
 
 
 def test_a_cnn_alone_is_calibrated_on_the_corpus(brought: Path, tmp_path: Path) -> None:
-    """There is no text in the bundle."""
+    """There is no text in the bundle; colours, columns and a layer's vector pass the gate too."""
     options = (*_cnn_options(brought), "--held-out-corpus", str(brought / "corpus"))
-    assert _export(brought, tmp_path / "b", *options) == 0
+    odd = ("--cnn-colours", "bgr", "--cnn-labels", "消极,积极,中性", "--cnn-embedding", "seen")
+    assert _export(brought, tmp_path / "b", *options, *odd) == 0
     manifest = load_bundle(tmp_path / "b").manifest
     assert manifest.modalities == ("image",)
     assert manifest.labels == LABELS
+    assert manifest.graphs["image"].outputs["image.scores"].shape[1] == 3 + 4
 
 
 @pytest.mark.parametrize(
