@@ -32,6 +32,8 @@ MakeTopic = Callable[..., str]
 """make_topic(name="posts", partitions=1, **configuration) -> the topic's unique name"""
 
 
+# xdist reads the groups in a hook of the same name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file share fixtures, so one process runs them; one has all real services."""
     for item in items:
