@@ -20,7 +20,7 @@ demo: setup ## run the whole system and let it show itself; ARGS=--fresh begins 
 	@.venv/bin/tuwen demo $(ARGS)
 
 test: setup ## run all tests; ARGS=tests/unit runs some
-	@.venv/bin/pytest --numprocesses $(processes) --dist loadgroup $(ARGS)
+	@.venv/bin/pytest --numprocesses $(processes) --dist loadfile $(ARGS)
 
 check: setup ## format, lint, types, import lines
 	@.venv/bin/ruff format --check --quiet . || \

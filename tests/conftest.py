@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.prometheus import Prometheus, running_prometheus
 from tests.services import missing_service
@@ -18,6 +19,7 @@ from tuwen.local_kafka_errors import JarsUnavailable, JavaMissing
 
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient
+    from xdist.remote import Producer
 
 # A busy machine is no fault of the code: an example may take its time.
 settings.register_profile(
@@ -28,18 +30,24 @@ settings.register_profile(
 )
 settings.load_profile("unhurried")
 
+_WITH_SERVICES = ("tests/chaos/", "tests/contract/", "tests/integration/")
+
 MakeTopic = Callable[..., str]
 """make_topic(name="posts", partitions=1, **configuration) -> the topic's unique name"""
 
 
-# xdist reads the groups in a hook of the same name.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class _ServicesTogether(LoadFileScheduling):
     """Tests of one file share fixtures, so one process runs them; one has all real services."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        services = file.startswith(("tests/integration/", "tests/contract/"))
-        item.add_marker(pytest.mark.xdist_group("services" if services else file))
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Name the group of tests that the test `nodeid` runs in."""
+        return "services" if nodeid.startswith(_WITH_SERVICES) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> LoadFileScheduling:
+    """Let the processes of `--numprocesses` share the tests out by `_ServicesTogether`."""
+    return _ServicesTogether(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
