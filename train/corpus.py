@@ -14,6 +14,8 @@ from train.corpus_report import CorpusReport, examine
 from train.errors import CorpusError
 from train.rows import HALVES, Half, Row, RowFields, read_fields, row_of
 
+_KEEP_APART = "keep each post in one half, or divide all rows anew with `tuwen corpus split`"
+
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
@@ -48,7 +50,8 @@ def load(path: Path) -> Corpus:
 
     Raises:
         CorpusError: a file or image is missing, a row cannot be read, an id stands twice, a
-            half is empty, there are fewer than two labels, or names and labels do not fit.
+            half is empty, there are fewer than two labels, names and labels do not fit, or a post
+            stands in both halves.
     """
     rows, names = {}, {}
     for half in HALVES:
@@ -59,7 +62,9 @@ def load(path: Path) -> Corpus:
     labels = _labels(names)
     images = _image_hashes(path, rows)
     sha256 = _corpus_hash(path, images)
-    return Corpus(path, labels, rows["train"], rows["test"], images, sha256)
+    corpus = Corpus(path, labels, rows["train"], rows["test"], images, sha256)
+    _check_apart(corpus)
+    return corpus
 
 
 def check(path: Path) -> CorpusReport:
@@ -68,10 +73,39 @@ def check(path: Path) -> CorpusReport:
 
 
 def _check_ids(rows: dict[Half, tuple[Row, ...]]) -> None:
-    counts = Counter(row.id for half in HALVES for row in rows[half])
-    twice = [identity for identity, count in counts.items() if count > 1]
+    train, test = (Counter(row.id for row in rows[half]) for half in HALVES)
+    both = [identity for identity in train if identity in test]
+    if both:
+        raise CorpusError(
+            f"{len(both)} ids stand in train.jsonl and in test.jsonl, {both[0]!r} among them: "
+            f"{_KEEP_APART}"
+        )
+    twice = [identity for identity, count in (train + test).items() if count > 1]
     if twice:
-        raise CorpusError(f"{len(twice)} ids stand more than once, {twice[0]!r} among them")
+        raise CorpusError(
+            f"{len(twice)} ids stand more than once, {twice[0]!r} among them: "
+            "give each post an id of its own"
+        )
+
+
+def _check_apart(corpus: Corpus) -> None:
+    """Refuse a whole post, text and image, that stands in both halves.
+
+    Where only one of the two is shared, two people may have said or shown the same: such rows are
+    left out of training (`train.prepared`).
+    """
+    test = {corpus.content_keys(row): row.id for row in corpus.test if row.complete}
+    shared = [
+        (row.id, test[keys])
+        for row in corpus.train
+        if row.complete and (keys := corpus.content_keys(row)) in test
+    ]
+    if shared:
+        one, other = shared[0]
+        raise CorpusError(
+            f"{len(shared)} posts stand in both halves, text and image alike: {one!r} of "
+            f"train.jsonl is {other!r} of test.jsonl: {_KEEP_APART}"
+        )
 
 
 def _labels(fields: dict[tuple[Half, int], RowFields]) -> tuple[str, ...]:
@@ -84,17 +118,31 @@ def _labels(fields: dict[tuple[Half, int], RowFields]) -> tuple[str, ...]:
                 f"{half}.jsonl line {number}: label {row.label} is named {name!r} here and "
                 f"{names[row.label]!r} before"
             )
-    seen = {row.label for (half, _), row in fields.items() if half == "train"}
-    if len(seen) < 2:
-        raise CorpusError("train.jsonl has one label only: there is nothing to learn")
-    if seen != set(range(len(seen))) or set(names) != seen:
-        raise CorpusError(
-            f"labels are {sorted(names)}, of which train.jsonl has {sorted(seen)}: "
-            f"they must be 0 to {len(names) - 1}, each of them in train.jsonl"
-        )
+    _check_numbers(fields, names)
     if len(set(names.values())) < len(names):
         raise CorpusError(f"two labels have one name: {[names[i] for i in sorted(names)]}")
     return tuple(names[label] for label in sorted(names))
+
+
+def _check_numbers(fields: dict[tuple[Half, int], RowFields], names: dict[int, str]) -> None:
+    """Refuse labels that cannot be learned, and gaps between their numbers."""
+    learned = {row.label for (half, _), row in fields.items() if half == "train"}
+    if len(learned) < 2:
+        raise CorpusError(
+            f"train.jsonl has one label only, {names[min(learned)]!r}: there is nothing to tell "
+            "apart; add rows of another"
+        )
+    for (half, number), row in fields.items():
+        if row.label not in learned:
+            raise CorpusError(
+                f"{half}.jsonl line {number}: label {row.label} ({names[row.label]!r}) of "
+                f"{row.id!r} is in no row of train.jsonl and cannot be learned: leave such rows "
+                "out, or divide all rows anew with `tuwen corpus split`"
+            )
+    if learned != set(range(len(learned))):
+        raise CorpusError(
+            f"labels are {sorted(learned)} and must be 0 to {len(learned) - 1}: number them anew"
+        )
 
 
 def _image_hashes(path: Path, rows: dict[Half, tuple[Row, ...]]) -> dict[str, str]:

@@ -29,6 +29,7 @@ class Finding(StrEnum):
     OUTSIDE_IMAGE = "images that lie outside the corpus"
     LABEL_NAMES = "labels with two names, or names with two labels"
     LABELS = "labels that are missing from train.jsonl, or one label only"
+    SHARED_POST = "posts that stand in both halves, text and image alike"
     UNREADABLE_IMAGE = "images that cannot be decoded"
     SHARED_TEXT = "texts that stand in both halves"
     SHARED_IMAGE = "images that stand in both halves"
@@ -46,6 +47,7 @@ FATAL = frozenset(
         Finding.OUTSIDE_IMAGE,
         Finding.LABEL_NAMES,
         Finding.LABELS,
+        Finding.SHARED_POST,
     }
 )
 
@@ -125,6 +127,7 @@ def examine(path: Path) -> CorpusReport:
         half: Counter(hashes[row.image] for row in rows[half] if row.image in hashes)
         for half in HALVES
     }
+    _note_shared_posts(rows, hashes, notes)
     _note_duplicates(texts, Finding.DUPLICATE_TEXT, Finding.SHARED_TEXT, notes)
     _note_duplicates(images, Finding.DUPLICATE_IMAGE, Finding.SHARED_IMAGE, notes)
     reports = {half: _half_report(fields[half]) for half in HALVES}
@@ -174,6 +177,20 @@ def _note_images(path: Path, rows: list[Row], notes: _Notes) -> dict[str, str]:
         if isinstance(problem := decode(content, _SIZE, _LIMITS), ImageProblem):
             notes.note(Finding.UNREADABLE_IMAGE, [f"{image}: {problem.detail}"])
     return hashes
+
+
+def _note_shared_posts(rows: dict[Half, list[Row]], hashes: dict[str, str], notes: _Notes) -> None:
+    """Rows of the training half whose text and image stand together in the test half."""
+    train, test = (
+        {
+            row.id: (row.text, hashes[row.image])
+            for row in rows[half]
+            if row.text and row.image in hashes
+        }
+        for half in HALVES
+    )
+    there = set(test.values())
+    notes.note(Finding.SHARED_POST, [name for name, post in train.items() if post in there])
 
 
 def _note_duplicates(

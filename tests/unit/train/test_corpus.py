@@ -59,9 +59,10 @@ BAD: list[tuple[str, Rows, Rows, str]] = [
     ("text label", [row("a", text_label=-2), row("b", 1)], [row("c")], "text_label is -2"),
     ("one label", [row("a"), row("b")], [row("c")], "one label only"),
     ("gap", [row("a", 0), row("b", 2)], [row("c")], "must be 0 to"),
-    ("only in test", [row("a", 0), row("b", 1)], [row("c", 2)], "each of them in train"),
+    ("only in test", [row("a", 0), row("b", 1)], [row("c", 2)], "test.jsonl line 1.*'c'.*no row"),
     ("empty half", [row("a", 0), row("b", 1)], [], "holds no row"),
-    ("id twice", [row("a", 0), row("b", 1)], [row("a")], "'a' among them"),
+    ("id in both", [row("a", 0), row("b", 1)], [row("a")], "'a' among them.*corpus split"),
+    ("id twice", [row("a", 0), row("a", 1)], [row("b")], "'a' among them.*id of its own"),
     ("missing image", [row("a", image="images/no.png"), row("b", 1)], [row("c")], "no.png"),
     ("outside", [row("a", image="../a.png"), row("b", 1)], [row("c")], "leads out"),
     ("two names", [row("a", label_name="x"), row("b", 1)], [row("c")], "is named '0'.*'x'"),
@@ -82,6 +83,27 @@ def test_a_bad_corpus_is_refused(tmp_path: Path, train: Rows, test: Rows, messag
     """The error names what is wrong."""
     with pytest.raises(CorpusError, match=message):
         load(write_corpus(tmp_path, train, test))
+
+
+def test_a_post_that_stands_in_both_halves_is_refused(tmp_path: Path) -> None:
+    """By its text and its image's bytes, whatever its id and its file are called."""
+    one, same = write_image(tmp_path, "one.png", 5), write_image(tmp_path, "same.png", 5)
+    train = [row("a", 0, text="同样", image=one), row("b", 1)]
+    corpus = write_corpus(tmp_path, train, [row("c", 0, text="同样", image=same)])
+    with pytest.raises(CorpusError, match=r"'a' of .*'c' of test\.jsonl.*`tuwen corpus split`"):
+        load(corpus)
+    report = check(corpus)
+    assert report.count(Finding.SHARED_POST) == 1
+    assert not report.usable
+
+
+def test_a_text_or_an_image_that_both_halves_have_is_no_fault(tmp_path: Path) -> None:
+    """Two people may say the same, or show the same picture; such rows are left out later."""
+    picture = write_image(tmp_path, "one.png", 5)
+    train = [row("a", 0, text="好评"), row("b", 1, image=picture)]
+    corpus = write_corpus(tmp_path, train, [row("c", 0, text="好评"), row("d", 1, image=picture)])
+    assert len(load(corpus).train) == 2
+    assert check(corpus).usable
 
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
