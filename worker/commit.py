@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from math import ceil
 from typing import Literal
 
 import structlog
@@ -34,6 +35,10 @@ Committed = Callable[[Collection[Partition]], Mapping[Partition, Position]]
 
 # The pause after a failed transaction: short enough to recover soon, long enough not to hammer.
 RETRY_PAUSE_S = 0.2
+# Of what may be in flight: with more of it, posts wait for their turn longer than for a commit.
+BACKLOG = 1 / 4
+# So a commit then waits until that much is ready, this many intervals in all.
+BACKLOG_INTERVALS = 4
 # How long a stop may be noticed late by a thread that waits for work.
 WAIT_S = 0.1
 
@@ -56,6 +61,7 @@ class Committer:
         self._metrics = metrics
         self._committed = committed
         self._interval_s = settings.commit_interval_ms / 1000
+        self._backlog = ceil(settings.in_flight_records_max * BACKLOG)
         self._timeout_s = settings.transaction_timeout_ms / 1000
         self._settle_s = settings.delivery_timeout_ms / 1000
         self._doubt: Ready | None = None
@@ -71,8 +77,11 @@ class Committer:
                 if finished.is_set():
                     return
                 continue
-            # A flood pays for few transactions; a lone post waits for nothing.
+            # A flood pays for few transactions, a backlog for fewer; a lone post waits for nothing.
             finished.wait(max(0.0, last_s + self._interval_s - time.monotonic()))
+            if self._ledger.load[0] >= self._backlog:
+                longest_s = last_s + BACKLOG_INTERVALS * self._interval_s - time.monotonic()
+                self._ledger.wait_for_more(self._backlog, max(0.0, longest_s))
             last_s = time.monotonic()
             if not self.commit():
                 abandon.wait(RETRY_PAUSE_S)

@@ -122,6 +122,13 @@ class Ledger:
         with self._changed:
             return self._changed.wait_for(self._any_ready, timeout_s)
 
+    def wait_for_more(self, outcomes: int, timeout_s: float) -> None:
+        """Wait while fewer than `outcomes` are there, and records in work may add to them."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._outcomes_count >= min(outcomes, self._records), timeout_s
+            )
+
     def vouch(self, ready: Ready, timeout_s: float) -> Membership:
         """Give the membership under which `ready` may be committed.
 
@@ -177,6 +184,10 @@ class Ledger:
         if lane is not None:
             self._records -= len(lane.in_flight)
             self._bytes -= sum(map(_size, lane.in_flight.values()))
+
+    @property
+    def _outcomes_count(self) -> int:
+        return sum(len(lane.outcomes) for lane in self._lanes.values())
 
     def _owns(self, record: Record) -> bool:
         lane = self._lanes.get(record.partition)

@@ -103,14 +103,16 @@ class ScriptedTransaction:
         self.broker.aborted += 1
 
 
-def a_committer(broker: ScriptedBroker, ledger: Ledger) -> Committer:
+def a_committer(
+    broker: ScriptedBroker, ledger: Ledger, settings: WorkerSettings | None = None
+) -> Committer:
     """A committer over the scripted broker."""
     model = ModelName("tiny", "1", "soft-voting")
     return Committer(
         cast("Broker", broker),
         ledger,
         Publisher("verdicts", 1, "letters", model, ["yes", "no"]),
-        WorkerSettings(),
+        settings or WorkerSettings(),
         Metrics(CollectorRegistry()),
         broker.committed,
     )
@@ -250,3 +252,39 @@ def test_a_lone_post_commits_at_once_and_a_flood_pays_for_few() -> None:
     committer.run(patience, abandon)
     assert patience.waits_s[0] == 0.0
     assert 0.0 < patience.waits_s[1] <= WorkerSettings().commit_interval_ms / 1000
+
+
+def test_a_backlog_pays_for_fewer_transactions_than_a_flood() -> None:
+    """With a quarter of the bound in flight, a commit waits for as much, four intervals at most."""
+    settings = WorkerSettings(
+        in_flight_records_max=8, poll_records_max=8, batch_records_max=8, commit_interval_ms=1_000
+    )
+    wanted = outcomes(3)
+    ledger, broker = a_ledger(wanted[:1]), ScriptedBroker([])
+    committer = a_committer(broker, ledger, settings)
+    waits: list[tuple[int, float]] = []
+    abandon = threading.Event()
+
+    def more(outcomes: int, timeout_s: float) -> None:
+        waits.append((outcomes, timeout_s))
+        ledger.settle(wanted[2:])
+
+    commit = committer.commit
+
+    def commit_and_bring_more() -> bool:
+        done = commit()
+        if len(broker.log) == 1:
+            records = [outcome.source for outcome in wanted[1:]]
+            ledger.polled(Polled(records, {POSTS: 3}, (), (), (), MEMBER))
+            ledger.settle(wanted[1:2])
+        else:
+            abandon.set()
+        return done
+
+    cast("Any", ledger).wait_for_more = more
+    cast("Any", committer).commit = commit_and_bring_more
+    committer.run(Patience(), abandon)
+    ((count, timeout_s),) = waits
+    assert count == 2
+    assert 3.0 < timeout_s <= 4.0
+    assert broker.log == [outcome.outgoing for outcome in wanted]

@@ -1,6 +1,7 @@
 """The ledger: what may be committed, and what may not."""
 
 import threading
+import time
 
 import pytest
 from hypothesis import settings
@@ -115,6 +116,31 @@ def test_a_membership_that_comes_in_time_is_used() -> None:
     poller.start()
     assert ledger.vouch(ledger.ready(), 10) is newest
     poller.join()
+
+
+def test_more_is_waited_for_until_it_is_there() -> None:
+    """An outcome that another thread brings ends the wait."""
+    ledger = Ledger()
+    first, second = a_record(A, 0), a_record(A, 1)
+    ledger.polled(polled(first, second, gained=(A,)))
+    ledger.settle([an_outcome(first)])
+    later = threading.Timer(0.05, ledger.settle, [[an_outcome(second)]])
+    later.start()
+    ledger.wait_for_more(2, timeout_s=30.0)
+    assert len(ledger.ready().outcomes) == 2
+    later.join()
+
+
+@pytest.mark.parametrize("outcomes", [1, 5])
+def test_more_is_not_waited_for_when_it_is_there_or_cannot_come(outcomes: int) -> None:
+    """Enough ends the wait; so does that nothing is in work."""
+    ledger = Ledger()
+    first = a_record(A, 0)
+    ledger.polled(polled(first, gained=(A,)))
+    ledger.settle([an_outcome(first)])
+    began_s = time.monotonic()
+    ledger.wait_for_more(outcomes, timeout_s=30.0)
+    assert time.monotonic() - began_s < 15.0
 
 
 def test_the_committed_is_forgotten_and_the_load_falls() -> None:
