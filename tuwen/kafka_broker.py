@@ -28,6 +28,8 @@ _FORMAT_TIMEOUT_S: Final = 60.0
 # that is down, and then it cannot come back to where its clients look for it.
 _PORTS: Final = range(20_000, 30_000)
 _PORT_TRIES: Final = 1_000
+# What the sockets of a killed broker take to end after it.
+_RELEASE_S: Final = 2.0
 
 Compiler = Literal["quick", "full"]
 """`quick` starts in half the time and suits demo and tests; `full` suits benchmarks."""
@@ -181,6 +183,19 @@ def is_free(port: int) -> bool:
             probe.bind((HOST, port))
         except OSError:
             return False
+    return True
+
+
+def becomes_free(port: int) -> bool:
+    """Say whether a loopback port can be had within a moment.
+
+    A killed broker is gone before its sockets are: they end with the last of its threads.
+    """
+    deadline_s = time.monotonic() + _RELEASE_S
+    while not is_free(port):
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(POLL_S)
     return True
 
 

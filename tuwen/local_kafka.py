@@ -158,11 +158,11 @@ def _end(state: Path) -> bool:
 
 def _ports(state: Path, port: int | None) -> tuple[int, int]:
     """Choose the ports of broker and controller: as asked, as the last time, or any free ones."""
-    if port is not None and not kafka_broker.is_free(port):
+    if port is not None and not kafka_broker.becomes_free(port):
         raise PortTaken(f"port {port} is taken by another process: name another, or leave it out")
     last = _recorded(state)
     chosen = port or (
-        last.port if last and kafka_broker.is_free(last.port) else kafka_broker.free_port()
+        last.port if last and kafka_broker.becomes_free(last.port) else kafka_broker.free_port()
     )
     if last and last.controller_port != chosen and kafka_broker.is_free(last.controller_port):
         return chosen, last.controller_port

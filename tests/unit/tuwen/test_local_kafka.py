@@ -1,5 +1,6 @@
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,6 +43,32 @@ def test_a_taken_port_is_refused(tmp_path: Path, taken_port: int) -> None:
     """The port that was asked for is named."""
     with pytest.raises(PortTaken, match=f"port {taken_port} is taken"):
         local_kafka.start(tmp_path, port=taken_port)
+
+
+@pytest.mark.parametrize("port", [None, "of the last broker"])
+def test_the_port_of_a_broker_that_is_just_ending_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: str | None
+) -> None:
+    """A killed broker's sockets outlive it by a moment: the next start is on its port again."""
+    launched: list[tuple[int, int]] = []
+
+    def launch(state: Path, command: list[str], ports: tuple[int, int], _: object) -> None:
+        launched.append(ports)
+
+    monkeypatch.setattr(local_kafka, "_launch", launch)
+    monkeypatch.setattr(kafka_broker, "java_command", lambda *_: ["/bin/false"])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        last = listener.getsockname()[1]
+        record = {"process": {"pid": 2**22, "started": "long ago"}, "port": last}
+        record["controller_port"] = kafka_broker.free_port()
+        (tmp_path / "broker.json").write_bytes(msgspec.json.encode(record))
+        ended = threading.Timer(0.1, listener.close)
+        ended.start()
+        local_kafka.start(tmp_path, port=None if port is None else last)
+        ended.join()
+    assert launched == [(last, record["controller_port"])]
 
 
 @pytest.mark.usefixtures("no_jars")
