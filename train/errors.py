@@ -3,7 +3,7 @@
 TrainError
 ├── CorpusError     the corpus cannot be used; the text names file and line, and what to do
 ├── SettingError    a setting is impossible; the text names it
-├── CollapsedError  the CNN learned nothing, again and again
+├── CollapsedError  every run of the CNN collapsed; the text says what to try
 ├── BroughtError    a model that was brought cannot be served; the text says what of it, and why
 ├── ReportError     models, corpus and bundle do not belong together, or cannot be read
 └── LeakageError    a fitted thing was asked to score rows that it was fitted on
@@ -23,7 +23,7 @@ class SettingError(TrainError, ValueError):
 
 
 class CollapsedError(TrainError):
-    """Every run of the CNN ended no better than always giving the most frequent label."""
+    """Every run of the CNN ended in one answer for all images, or in a loss that is no number."""
 
 
 class BroughtError(TrainError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.judging import calibration_error
+from inference.judging import calibration_error, confusion, label_figures, macro_f1
 from schemas.manifest import Evaluation
 from train.calibration import Labels
 from train.fusion.seam import IMAGE, TEXT, FittedFusion, Present
@@ -55,3 +55,14 @@ def evaluate(answers: Answers, labels: Labels, present: Present) -> Evaluation:
         error[use] = calibration_error(probabilities, truth)
     baseline = float(np.bincount(truth).max() / len(truth))
     return Evaluation(len(truth), accuracy, error, baseline)
+
+
+def macro_f1s(answers: Answers, labels: Labels, present: Present) -> dict[str, float]:
+    """By use, over the same rows: the mean of the labels' F1, in which each weighs the same."""
+    rows = present.all(axis=1)
+    found = {}
+    for use, scores in answers.scores.items():
+        count = scores.shape[1]
+        counts = confusion(scores[rows].argmax(axis=1), labels[rows], count)
+        found[use] = macro_f1(label_figures(counts, [str(label) for label in range(count)]))
+    return found

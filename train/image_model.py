@@ -1,12 +1,17 @@
 """Pixels and labels to a trained CNN, and to scores of rows that a CNN never saw.
 
 A tenth of the rows is watched, not learned from: the weights of the epoch that tells those best
-are kept, and a run that ends no better than knowing the shares of the labels is repeated from
-another start. Watched rows count as rows that the model was fitted on.
+are kept. Watched rows count as rows that the model was fitted on.
+
+A run that ends no better than knowing the shares of the labels is repeated from another start. It
+has collapsed when its loss is no number, or it answers different images with the same logits: such
+a run is never shipped. When it answers differently and still knows nothing, the images may say
+nothing of the labels, and the best of such runs is as good as can be.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from functools import partial
 from typing import Any, Final
 
@@ -24,10 +29,11 @@ from train.cnn import (
     image_input,
     with_outputs,
 )
+from train.errors import CollapsedError
 from train.image_rows import ImageRows
 from train.quiet_keras import load
 from train.settings import TrainSettings
-from train.side_by_side import Lesson, fit_side_by_side
+from train.side_by_side import Curve, FittedCnn, Lesson, fit_side_by_side
 from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
 
 RUNS_MAX: Final = 3
@@ -37,6 +43,8 @@ _RATE: Final = {"compact": 3e-3, "brief": 3e-4}
 _WEIGHT_DECAY: Final = 0.02
 # How much better than the shares of the labels a run must tell the watched rows.
 _LEARNED_MIN: Final = 0.02
+# Logits of different images that are nearer than this are the same answer.
+_SAME_ANSWER_MAX: Final = 1e-4
 _PREDICT_ROWS: Final = 256
 
 
@@ -47,8 +55,11 @@ class ImageTraining:
     model: Fitted[Any]
     folds: tuple[Fitted[Any], ...]
     scores: Unseen
-    learning_curve: tuple[dict[str, float], ...]
+    learning_curve: Curve
     collapsed_runs: int
+    """Of all CNNs: they were repeated."""
+    learned: bool
+    """Whether the shipped one knows more of the labels than how frequent each is."""
 
     @property
     def alone(self) -> Fitted[Any]:
@@ -56,18 +67,29 @@ class ImageTraining:
         return self.folds[0] if self.folds else self.model
 
 
+class End(Enum):
+    """How a run of the CNN can end."""
+
+    LEARNED = auto()
+    NOTHING_LEARNED = auto()
+    COLLAPSED = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A finished run: the model, the figures by epoch, and its loss on the watched rows."""
 
     model: Any
-    learning_curve: tuple[dict[str, float], ...]
+    learning_curve: Curve
     loss: float
-    learned: bool
+    end: End
 
 
 def fit_image(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
-    """The CNN to ship, and scores of rows that it, or the CNN of their fold, never saw."""
+    """The CNN to ship, and scores of rows that it, or the CNN of their fold, never saw.
+
+    Raises CollapsedError when all runs of a CNN collapse.
+    """
     if settings.image_scoring == "out-of-fold":
         return _fit_out_of_fold(rows, settings, progress)
     return _fit_holding_out(rows, settings, progress)
@@ -77,10 +99,10 @@ def _fit_holding_out(rows: ImageRows, settings: TrainSettings, progress: Progres
     """A CNN on all folds but the first, which it scores."""
     kept, others = np.flatnonzero(rows.folds == 0), np.flatnonzero(rows.folds != 0)
     epochs = settings.epochs_for(len(rows.ids))
-    fitted, curve, collapsed = fit_cnn(rows.chosen(others), settings, progress, "CNN", epochs)
+    cnn = fit_cnn(rows.chosen(others), settings, progress, "CNN", epochs)
     ids = [rows.ids[row] for row in kept]
-    scores = unseen_scores(fitted, ids, partial(scored, rows.pixels[kept]))
-    return ImageTraining(fitted, (), scores, curve, collapsed)
+    scores = unseen_scores(cnn.fitted, ids, partial(scored, rows.pixels[kept]))
+    return _training(cnn, (), scores)
 
 
 def _fit_out_of_fold(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
@@ -95,33 +117,50 @@ def _fit_out_of_fold(rows: ImageRows, settings: TrainSettings, progress: Progres
     epochs = settings.epochs_for(len(rows.ids))
     folds = fit_side_by_side(fit_cnn, rows, lessons, settings, progress, epochs)
     parts: list[Unseen] = []
-    for fold, (fitted, _, _) in enumerate(folds):
+    for fold, cnn in enumerate(folds):
         own = np.flatnonzero(rows.folds == fold)
         ids = [rows.ids[row] for row in own]
-        parts.append(unseen_scores(fitted, ids, partial(scored, rows.pixels[own])))
+        parts.append(unseen_scores(cnn.fitted, ids, partial(scored, rows.pixels[own])))
     scores = joined(parts, rows.ids)
     advised = replace(rows, opinions=scores.scores)
-    whole, curve, again = fit_cnn(advised, settings, progress, "CNN", epochs)
-    collapsed = again + sum(runs for _, _, runs in folds)
-    return ImageTraining(whole, tuple(each for each, _, _ in folds), scores, curve, collapsed)
+    whole = fit_cnn(advised, settings, progress, "CNN", epochs)
+    return _training(whole, folds, scores)
+
+
+def _training(shipped: FittedCnn, folds: Sequence[FittedCnn], scores: Unseen) -> ImageTraining:
+    return ImageTraining(
+        shipped.fitted,
+        tuple(cnn.fitted for cnn in folds),
+        scores,
+        shipped.learning_curve,
+        sum(cnn.collapsed_runs for cnn in (*folds, shipped)),
+        shipped.learned,
+    )
 
 
 def fit_cnn(
     rows: ImageRows, settings: TrainSettings, progress: Progress, name: str, epochs: int
-) -> tuple[Fitted[Any], tuple[dict[str, float], ...], int]:
-    """The best of at most `RUNS_MAX` runs, its figures, and how many runs collapsed."""
+) -> FittedCnn:
+    """The best of at most `RUNS_MAX` runs, which end with the first that learns.
+
+    Raises CollapsedError when all of them collapse.
+    """
     runs: list[Run] = []
     for number in range(RUNS_MAX):
         runs.append(run_once(rows, settings, progress, name, epochs, settings.seed + 1000 * number))
-        if runs[-1].learned:
+        if runs[-1].end is End.LEARNED:
             break
-    best = min(runs, key=lambda run: run.loss)
-    collapsed = sum(not run.learned for run in runs)
-    return (
-        Fitted(name, with_outputs(best.model), frozenset(rows.ids)),
-        best.learning_curve,
-        collapsed,
-    )
+    standing = [run for run in runs if run.end is not End.COLLAPSED]
+    if not standing:
+        raise CollapsedError(
+            f"all {RUNS_MAX} runs of the {name} collapsed: it gives every image the same answer, "
+            f"or its loss is no number. Try a lower --image-rate, which is {_rate(settings):g}, or "
+            f"--cnn compact, and see `tuwen corpus check` for what the images are"
+        )
+    best = min(standing, key=lambda run: run.loss)
+    fitted = Fitted(name, with_outputs(best.model), frozenset(rows.ids))
+    collapsed = len(runs) - len(standing)
+    return FittedCnn(fitted, best.learning_curve, collapsed, best.end is End.LEARNED)
 
 
 def scored(pixels: NDArray[np.uint8], model: Any) -> Floats:
@@ -160,13 +199,24 @@ def run_once(
         order = chance.permutation(learned)
         _pass(step, rows.pixels, taught, order, settings.batch_images, (seed, epoch))
         loss, accuracy = _measured(model, rows, watched)
+        if not np.isfinite(loss):
+            break
         curve.append({"epoch": epoch + 1.0, "loss": loss, "accuracy": accuracy})
         progress(f"training the {name}", epoch + 1, epochs, f"accuracy {accuracy:.3f}")
         if loss < least:
             kept, least = model.get_weights(), loss
     model.set_weights(kept)
-    learned_enough = least < _entropy(rows.labels[watched]) - _LEARNED_MIN
-    return Run(model, tuple(curve), float(least), learned_enough)
+    return Run(model, tuple(curve), float(least), _end(model, rows, watched, float(least)))
+
+
+def _end(model: Any, rows: ImageRows, watched: NDArray[np.int64], loss: float) -> End:
+    if loss < _entropy(rows.labels[watched]) - _LEARNED_MIN:
+        return End.LEARNED
+    if not np.isfinite(loss):
+        return End.COLLAPSED
+    pixels = rows.pixels[watched]
+    alike = np.ptp(_logits(model, pixels), axis=0).max() < _SAME_ANSWER_MAX
+    return End.COLLAPSED if alike and (pixels != pixels[0]).any() else End.NOTHING_LEARNED
 
 
 def _watched(rows: ImageRows, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -198,7 +248,7 @@ def _pass(
 def _step(model: Any, settings: TrainSettings, steps: int) -> Callable[..., Any]:
     """One step of AdamW on a one-cycle rate, as a TensorFlow function."""
     tf, keras = load()
-    optimizer = keras.optimizers.AdamW(_one_cycle(_RATE[settings.cnn], steps), _WEIGHT_DECAY)
+    optimizer = keras.optimizers.AdamW(_one_cycle(_rate(settings), steps), _WEIGHT_DECAY)
     optimizer.build(model.trainable_variables)
     change = augmented if settings.cnn == "compact" else mirrored
 
@@ -211,6 +261,10 @@ def _step(model: Any, settings: TrainSettings, steps: int) -> Callable[..., Any]
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
 
     return step  # type: ignore[no-any-return, unused-ignore]  # TensorFlow has no types.
+
+
+def _rate(settings: TrainSettings) -> float:
+    return settings.image_rate or _RATE[settings.cnn]
 
 
 def _one_cycle(rate: float, steps: int) -> Any:
@@ -243,12 +297,10 @@ def _cross_entropy(logits: Any, shares: Any) -> Any:
 
 
 def _measured(model: Any, rows: ImageRows, watched: NDArray[np.int64]) -> tuple[float, float]:
-    """Mean loss and accuracy of the label head on watched rows."""
-    logits = [
-        model(rows.pixels[watched[start : start + _PREDICT_ROWS]], training=False)[LABEL_HEAD]
-        for start in range(0, len(watched), _PREDICT_ROWS)
-    ]
-    values = np.concatenate([np.asarray(part, np.float64) for part in logits])
+    """Mean loss and accuracy of the label head on watched rows; the loss may be no number."""
+    values = _logits(model, rows.pixels[watched])
+    if not np.isfinite(values).all():
+        return np.inf, 0.0
     if values.shape[1] == 1:
         values = np.concatenate((np.zeros_like(values), values), axis=1)
     labels = rows.labels[watched]
@@ -256,6 +308,15 @@ def _measured(model: Any, rows: ImageRows, watched: NDArray[np.int64]) -> tuple[
     log_sums = top[:, 0] + np.log(np.exp(values - top).sum(axis=1))
     loss = log_sums - values[np.arange(len(labels)), labels]
     return float(loss.mean()), float((values.argmax(axis=1) == labels).mean())
+
+
+def _logits(model: Any, pixels: NDArray[np.uint8]) -> Floats:
+    """float64[N,W] of the label head."""
+    parts = [
+        model(pixels[start : start + _PREDICT_ROWS], training=False)[LABEL_HEAD]
+        for start in range(0, len(pixels), _PREDICT_ROWS)
+    ]
+    return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 
 def _entropy(labels: Labels) -> float:

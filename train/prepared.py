@@ -16,10 +16,9 @@ from schemas.progress import Progress
 from train.calibration import Labels
 from train.cnn import image_input
 from train.corpus import Corpus
-from train.errors import CorpusError
 from train.groups import fold_numbers, rows_apart
 from train.rows import Row
-from train.settings import HELD_OUT_FOLDS, TrainSettings
+from train.settings import TrainSettings
 
 LIMITS: Final = ImageLimits(bytes_max=64 * 1024 * 1024, pixels_max=80_000_000)
 # Decoding lets other threads run.
@@ -45,6 +44,12 @@ class Prepared:
     left_out: int
 
     @property
+    def unreadable_images(self) -> int:
+        """Of the rows that were kept for their text."""
+        named = [row.image is not None for row in self.rows]
+        return int((named & ~self.present[:, 1]).sum())
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """The ids, in order."""
         return tuple(row.id for row in self.rows)
@@ -55,17 +60,13 @@ class Prepared:
 
 
 def prepare_train(corpus: Corpus, settings: TrainSettings, progress: Progress) -> Prepared:
-    """The training half, without rows whose text or image is also in the test half.
-
-    Raises CorpusError when too little is left.
-    """
+    """The training half, without rows whose text or image is also in the test half."""
     keys = [corpus.content_keys(row) for row in corpus.train]
     apart = rows_apart(keys, [corpus.content_keys(row) for row in corpus.test])
     rows = tuple(row for row, kept in zip(corpus.train, apart, strict=True) if kept)
     image = image_input(settings.cnn)
     pixels, readable = decoded(corpus, rows, image, progress)
     usable = [number for number, row in enumerate(rows) if row.text is not None or readable[number]]
-    _check_enough(corpus, [rows[number] for number in usable], settings)
     rows, pixels, readable = tuple(rows[n] for n in usable), pixels[usable], readable[usable]
     keys = [corpus.content_keys(row) for row in rows]
     labels = [row.label for row in rows]
@@ -117,15 +118,3 @@ def decoded(
             if done % _CHUNK == 0 or done == len(rows):
                 progress("decoding images", done, len(rows))
     return pixels, readable
-
-
-def _check_enough(corpus: Corpus, rows: Sequence[Row], settings: TrainSettings) -> None:
-    """Every label needs rows of both modalities in every fold."""
-    needed = 2 * max(settings.folds, settings.text_folds, HELD_OUT_FOLDS)
-    for label, name in enumerate(corpus.labels):
-        complete = sum(row.label == label and row.complete for row in rows)
-        if complete < needed:
-            raise CorpusError(
-                f"label {name!r} has {complete} usable training rows with text and image, and "
-                f"{needed} are the least: add rows, or lower folds and text_folds"
-            )

@@ -28,6 +28,9 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`compact` is better and smaller; `brief` is Conv 32, MaxPool, Dense 64, one head."""
     epochs: int | None = None
     """Passes over the training images; None takes 6 for up to 4,500 images, else 24."""
+    image_rate: float | None = None
+    """The highest learning rate of the CNN; None takes .003 for `compact`, .0003 for `brief`. Lower
+    it when runs collapse, and give more epochs then."""
     image_scoring: ImageScoring | None = None
     """Where fusion gets scores of images from that the CNN never saw. `held-out`: a fifth of the
     images is kept from the CNN, one training in all. `out-of-fold`: a CNN per fold scores the
@@ -59,6 +62,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _need(len(self.strategies) > 0, "strategies", "name at least one")
         _need(len(set(self.strategies)) == len(self.strategies), "strategies", "name each once")
         _need(self.epochs is None or self.epochs >= 1, "epochs", "at least 1")
+        _need(self.image_rate is None or self.image_rate > 0, "image_rate", "above 0")
         _need(self.folds >= 2, "folds", "at least 2")
         _need(self.text_folds >= 2, "text_folds", "at least 2")
         _need(0 <= self.seed < 2**31, "seed", "0 to 2147483647")

@@ -22,15 +22,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.progress import Progress
-from train.errors import TrainError
+from train.errors import CollapsedError, TrainError
 from train.image_rows import ImageRows
 from train.quiet_keras import load
 from train.settings import TrainSettings
 from train.unseen import Fitted
 
 Curve = tuple[dict[str, float], ...]
-Fit = Callable[[ImageRows, TrainSettings, Progress, str, int], tuple[Fitted[Any], Curve, int]]
-"""Rows, settings, progress, name, epochs → the CNN, the figures by epoch, runs that collapsed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedCnn:
+    """A CNN, its figures by epoch, how many runs before it collapsed, and whether it knows more of
+    the labels than how frequent each is.
+    """
+
+    fitted: Fitted[Any]
+    learning_curve: Curve
+    collapsed_runs: int
+    learned: bool
+
+
+Fit = Callable[[ImageRows, TrainSettings, Progress, str, int], FittedCnn]
+"""Rows, settings, progress, name and epochs to a CNN."""
 
 # A new process imports TensorFlow, which is not safe to fork.
 _PROCESSES: Final = multiprocessing.get_context("spawn")
@@ -69,6 +83,10 @@ class _Task:
     def figures(self) -> Path:
         return self.folder / f"{self.number}.json"
 
+    @property
+    def collapse(self) -> Path:
+        return self.folder / f"{self.number}.txt"
+
 
 def fit_side_by_side(
     fit: Fit,
@@ -77,10 +95,10 @@ def fit_side_by_side(
     settings: TrainSettings,
     progress: Progress,
     epochs: int,
-) -> list[tuple[Fitted[Any], Curve, int]]:
+) -> list[FittedCnn]:
     """What `fit` gives for each lesson, in their order; `fit` is a function of a module.
 
-    Raises TrainError when a process ends before its CNN is fitted.
+    Raises CollapsedError when `fit` does, TrainError when a process ends before its CNN is fitted.
     """
     with tempfile.TemporaryDirectory(prefix="tuwen-cnn-") as scratch:
         folder = Path(scratch)
@@ -94,12 +112,12 @@ def fit_side_by_side(
         return [_fitted(task) for task in tasks]
 
 
-def _fitted(task: _Task) -> tuple[Fitted[Any], Curve, int]:
+def _fitted(task: _Task) -> FittedCnn:
     _, keras = load()
     model = keras.models.load_model(task.model)
-    curve, collapsed = json.loads(task.figures.read_text(encoding="utf-8"))
+    curve, collapsed, learned = json.loads(task.figures.read_text(encoding="utf-8"))
     ids = frozenset(task.rows.ids[row] for row in task.lesson.rows)
-    return Fitted(task.lesson.name, model, ids), tuple(curve), collapsed
+    return FittedCnn(Fitted(task.lesson.name, model, ids), tuple(curve), collapsed, learned)
 
 
 def _run(tasks: Sequence[_Task], progress: Progress) -> None:
@@ -142,6 +160,8 @@ def _started(task: _Task, heard: Any) -> BaseProcess:
 
 def _check(process: BaseProcess, task: _Task) -> None:
     process.join()
+    if task.collapse.exists():
+        raise CollapsedError(task.collapse.read_text(encoding="utf-8"))
     if process.exitcode or not task.figures.exists():
         raise TrainError(
             f"the process that trained the {task.lesson.name} ended with exit code "
@@ -158,7 +178,7 @@ def _end(process: BaseProcess) -> None:
 
 
 def _learn(task: _Task, heard: Any) -> None:
-    """In a process of its own: fit, and write model and figures."""
+    """In a process of its own: fit, and write model and figures, or why there are none."""
     # Ctrl-C reaches the parent as well, which ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tf, _ = load()
@@ -168,9 +188,14 @@ def _learn(task: _Task, heard: Any) -> None:
     pixels = np.load(task.folder / _PIXELS, mmap_mode="r")
     rows = replace(task.rows, pixels=pixels).chosen(task.lesson.rows)
     tell = Teller(task.lesson.name, task.parent, heard)
-    fitted, curve, collapsed = task.fit(rows, task.settings, tell, task.lesson.name, task.epochs)
-    fitted.model.save(task.model)
-    task.figures.write_text(json.dumps([curve, collapsed]), encoding="utf-8")
+    try:
+        cnn = task.fit(rows, task.settings, tell, task.lesson.name, task.epochs)
+    except CollapsedError as error:
+        task.collapse.write_text(str(error), encoding="utf-8")
+        return
+    cnn.fitted.model.save(task.model)
+    figures = [cnn.learning_curve, cnn.collapsed_runs, cnn.learned]
+    task.figures.write_text(json.dumps(figures), encoding="utf-8")
 
 
 class Teller:

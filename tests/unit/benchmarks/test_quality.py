@@ -47,7 +47,8 @@ def _run(*, image: float = 0.8, ensemble: float = 0.86, chosen: str = "ensemble"
     }
     compared = tuple(ComparedStrategy(n, 900, 0.51, 0.5, 0.6, 0.0, 1.0, 9) for n in evaluations)
     choice = Choice(chosen, chosen, compared)
-    summary = TrainingSummary(chosen, choice, evaluations, 900, 0, 0, 60.0, {})
+    f1s = {name: each.accuracy for name, each in evaluations.items()}
+    summary = TrainingSummary(chosen, choice, evaluations, 900, 0, 0, 60.0, {}, f1s, True, 0)
     return Run(7, Path(), summary, {}, said, truth, 100.0)
 
 

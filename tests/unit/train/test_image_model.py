@@ -1,7 +1,7 @@
 """Runs of the CNN: a collapsed one is repeated, folds are kept apart; no TensorFlow here."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import pytest
 from schemas.progress import Progress, silent
 from train import image_model
 from train.cnn import Heads
-from train.errors import LeakageError
-from train.image_model import RUNS_MAX, Run, fit_cnn, fit_image
+from train.errors import CollapsedError, LeakageError
+from train.image_model import RUNS_MAX, End, Run, fit_cnn, fit_image
 from train.image_rows import ImageRows
 from train.settings import ImageScoring, TrainSettings
-from train.side_by_side import Curve, Fit, Lesson
+from train.side_by_side import Fit, FittedCnn, Lesson
 from train.unseen import Fitted, unseen_scores
 
 
@@ -54,7 +54,7 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ) -> Run:
         started.append(seed)
         learned = frozenset(rows.pixels[:, 0, 0, 0].tolist())
-        return Run(FakeCnn(learned, seed), ({"epoch": 1.0},), 0.1, learned=True)
+        return Run(FakeCnn(learned, seed), ({"epoch": 1.0},), 0.1, End.LEARNED)
 
     def scored(pixels: Any, model: FakeCnn) -> Any:
         shown = pixels[:, 0, 0, 0]
@@ -75,16 +75,16 @@ def _in_turn(
     settings: TrainSettings,
     progress: Progress,
     epochs: int,
-) -> list[tuple[Fitted[Any], Curve, int]]:
+) -> list[FittedCnn]:
     """What `fit_side_by_side` gives, in this process: fakes do not reach others."""
     return [
         fit(rows.chosen(lesson.rows), settings, progress, lesson.name, epochs) for lesson in lessons
     ]
 
 
-def _outcomes(*learned: bool) -> Callable[..., Run]:
+def _outcomes(*outcomes: End) -> Callable[..., Run]:
     """A `run_once` whose runs end like this; the losses fall from run to run."""
-    ends = iter(learned)
+    ends = iter(outcomes)
 
     def run_once(
         rows: ImageRows,
@@ -99,24 +99,76 @@ def _outcomes(*learned: bool) -> Callable[..., Run]:
     return run_once
 
 
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets the runs end as given."""
+
+    def end(*outcomes: End) -> None:
+        monkeypatch.setattr(image_model, "run_once", _outcomes(*outcomes))
+        monkeypatch.setattr(image_model, "with_outputs", lambda model: model)
+
+    return end
+
+
 @pytest.mark.parametrize(
-    ("learned", "collapsed", "kept"),
+    ("outcomes", "collapsed", "kept"),
     [
-        ((True,), 0, "of seed 7"),
-        ((False, True), 1, "of seed 1007"),
-        ((False, False, False), 3, "of seed 2007"),
+        ((End.LEARNED,), 0, "of seed 7"),
+        ((End.COLLAPSED, End.LEARNED), 1, "of seed 1007"),
+        ((End.NOTHING_LEARNED, End.LEARNED), 0, "of seed 1007"),
+        ((End.NOTHING_LEARNED,) * RUNS_MAX, 0, "of seed 2007"),
+        ((End.NOTHING_LEARNED, End.COLLAPSED, End.COLLAPSED), 2, "of seed 7"),
     ],
 )
-def test_a_collapsed_run_is_repeated(
-    monkeypatch: pytest.MonkeyPatch, learned: tuple[bool, ...], collapsed: int, kept: str
+def test_a_run_that_learned_nothing_is_repeated(
+    ends: Callable[..., None], outcomes: tuple[End, ...], collapsed: int, kept: str
 ) -> None:
-    """From another start, until one learns or the best of three must do."""
-    monkeypatch.setattr(image_model, "run_once", _outcomes(*learned))
-    monkeypatch.setattr(image_model, "with_outputs", lambda model: model)
-    fitted, _, again = fit_cnn(_rows(), TrainSettings(seed=7), silent, "CNN", 1)
-    assert (fitted.model, again) == (kept, collapsed)
-    assert len(learned) <= RUNS_MAX
-    assert fitted.rows == set(_rows().ids)
+    """From another start, until one learns; of those that did not collapse the best is kept."""
+    ends(*outcomes)
+    cnn = fit_cnn(_rows(), TrainSettings(seed=7), silent, "CNN", 1)
+    assert (cnn.fitted.model, cnn.collapsed_runs) == (kept, collapsed)
+    assert cnn.learned == (outcomes[-1] is End.LEARNED)
+    assert cnn.fitted.rows == set(_rows().ids)
+
+
+def test_a_collapsed_cnn_is_never_shipped(ends: Callable[..., None]) -> None:
+    """When every run collapses the error names the CNN, its learning rate, and what to try."""
+    ends(*[End.COLLAPSED] * RUNS_MAX)
+    with pytest.raises(CollapsedError, match=r"all 3 runs of the CNN.*--image-rate, which is 0\.2"):
+        fit_cnn(_rows(), TrainSettings(image_rate=0.2), silent, "CNN", 1)
+
+
+class Says:
+    """A CNN whose logits are these, row by row."""
+
+    def __init__(self, logits: Any) -> None:
+        self._logits = logits
+
+    def __call__(self, pixels: Any, *, training: bool) -> dict[str, Any]:
+        return {"label": self._logits[: len(pixels)]}
+
+
+@pytest.mark.parametrize(
+    ("logits", "loss", "end"),
+    [
+        (np.tile([0.3, 0.1], (40, 1)), 0.7, End.COLLAPSED),
+        (np.random.default_rng(1).normal(size=(40, 2)), 0.9, End.NOTHING_LEARNED),
+        (np.random.default_rng(1).normal(size=(40, 2)), np.inf, End.COLLAPSED),
+        (np.tile([0.3, 0.1], (40, 1)), 0.2, End.LEARNED),
+    ],
+)
+def test_one_answer_for_all_images_is_a_collapse(logits: Any, loss: float, end: End) -> None:
+    """And so is a loss that is no number; different answers that say nothing are none."""
+    assert image_model._end(Says(logits), _rows(), np.arange(40), loss) is end
+
+
+def test_one_answer_for_one_image_is_no_collapse() -> None:
+    """Pictures that are all the same have nothing to tell apart."""
+    same = np.zeros_like(_rows().pixels)
+    says = Says(np.zeros((40, 2)))
+    assert image_model._end(says, replace(_rows(), pixels=same), np.arange(40), 0.7) is (
+        End.NOTHING_LEARNED
+    )
 
 
 def test_held_out_images_are_scored_by_a_cnn_that_never_saw_them(seeds: list[int]) -> None:

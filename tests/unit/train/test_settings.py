@@ -15,6 +15,7 @@ from train.settings import EPOCHS, EPOCHS_SMALL, HELD_OUT_FOLDS, SMALL_CORPUS_IM
         {"strategies": ()},
         {"strategies": ("soft-voting", "soft-voting")},
         {"epochs": 0},
+        {"image_rate": 0.0},
         {"folds": 1},
         {"text_folds": 1},
         {"seed": -1},

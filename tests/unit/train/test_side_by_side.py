@@ -9,7 +9,7 @@ import pytest
 
 from schemas.progress import Progress, silent
 from train.cnn import Heads
-from train.errors import TrainError
+from train.errors import CollapsedError, TrainError
 from train.image_model import fit_cnn
 from train.image_rows import ImageRows
 from train.settings import TrainSettings
@@ -38,6 +38,12 @@ def _dies(
     os._exit(9)
 
 
+def _collapses(
+    rows: ImageRows, settings: TrainSettings, progress: Progress, name: str, epochs: int
+) -> NoReturn:
+    raise CollapsedError(f"all runs of the {name} collapsed")
+
+
 def test_equal_lessons_give_equal_cnns_and_others_do_not() -> None:
     """Each process has one thread, so nothing depends on what else runs; the order is kept."""
     told: list[tuple[str, int, int]] = []
@@ -50,13 +56,19 @@ def test_equal_lessons_give_equal_cnns_and_others_do_not() -> None:
         lambda step, done, total, note="": told.append((step, done, total)),
         1,
     )
-    one, two, three = (fitted.model.get_weights() for fitted, _, _ in fits)
-    assert [fitted.name for fitted, _, _ in fits] == ["one", "two", "three"]
-    assert fits[0][0].rows == {str(row) for row in half}
+    one, two, three = (cnn.fitted.model.get_weights() for cnn in fits)
+    assert [cnn.fitted.name for cnn in fits] == ["one", "two", "three"]
+    assert fits[0].fitted.rows == {str(row) for row in half}
     assert all(np.array_equal(a, b) for a, b in zip(one, three, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
-    assert [set(figures) for figures in fits[0][1]] == [{"epoch", "loss", "accuracy"}]
+    assert [set(figures) for figures in fits[0].learning_curve] == [{"epoch", "loss", "accuracy"}]
     assert told[-1] == (STEP, 3, 3)
+
+
+def test_a_cnn_that_collapses_in_its_process_is_told() -> None:
+    """With the words of the process, not as one that died."""
+    with pytest.raises(CollapsedError, match=r"^all runs of the first collapsed$"):
+        fit_side_by_side(_collapses, _rows(), [Lesson("first", np.arange(24))], SETTINGS, silent, 1)
 
 
 def test_a_process_that_dies_is_an_error() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from export.bundle import export
 from inference.bundle import load as load_bundle
@@ -143,6 +144,11 @@ def test_the_evaluation_is_of_complete_test_posts(trained: Trained) -> None:
     assert {each.rows for each in evaluations.values()} == {len(complete)}
     assert trained.summary.accuracy == evaluations[trained.summary.strategy].accuracy
     assert trained.summary.accuracy["text"] > 0.6
+    held = np.load(trained.models / "test.npz")
+    both = held["present"].all(axis=1)
+    said = held[f"{trained.summary.strategy}.fused"][both].argmax(axis=1)
+    expected = f1_score(held["labels"][both], said, average="macro")
+    assert trained.summary.macro_f1["fused"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("strategy", SETTINGS.strategies)
@@ -267,7 +273,7 @@ def test_rows_that_the_halves_share_are_left_out(trained: Trained, tmp_path: Pat
 def test_a_corpus_with_too_few_rows_is_refused(tmp_path: Path) -> None:
     """The error says which label lacks rows, and nothing is written."""
     good_corpus(tmp_path / "corpus")
-    with pytest.raises(CorpusError, match="usable training rows"):
+    with pytest.raises(CorpusError, match="too few usable training rows"):
         train(tmp_path / "corpus", tmp_path / "models", SETTINGS, silent)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
@@ -330,6 +336,7 @@ def test_two_labels_without_targets_can_be_learned(cnn: Cnn) -> None:
     assert scores.shape == (16, 1 if cnn == "brief" else 2)
     assert ((speaks > 0) == labels[[int(row) for row in fitted.scores.ids]]).mean() > 0.9
     assert fitted.collapsed_runs == 0
+    assert fitted.learned
 
 
 def test_the_compact_cnn_is_small_and_has_two_heads() -> None:
