@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version as version_of
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -48,11 +49,13 @@ def export(
     progress: Progress,
     corpus: Path | None = None,
     strategy_name: str | None = None,
+    own: Mapping[str, Strategy] = MappingProxyType({}),
 ) -> Manifest:
     """Write the bundle `out` from the folder `models`; the bundle is named as its folder is.
 
     `corpus` is where the reference's pictures lie, by default where training found them.
-    `strategy_name` exports another than the chosen of the strategies that were trained.
+    `strategy_name` exports another than the chosen of the strategies that were trained; `own` are
+    strategies, by name, besides those of this package.
     Raises ParityError or ExportError, and then leaves nothing behind.
     """
     folder = read(models)
@@ -61,7 +64,7 @@ def export(
         raise ExportError(
             f"strategy {name!r} was not trained; there are {', '.join(folder.models.strategies)}"
         )
-    chosen = strategy(name)
+    chosen = strategy(name, own)
     with _beside(out) as partial:
         manifest = _written(folder, chosen, name, partial, out.resolve().name, progress)
         compared = parity.check(
@@ -155,6 +158,7 @@ def _written(
         seed=models.seed,
         corpus_sha256=models.corpus_sha256,
         tokens=models.tokens if has_tokens else None,
+        labels_from=models.labels_from,
     )
     # The same content has the same version, whenever and wherever it is exported.
     digest = hashlib.sha256(msgspec.json.encode(manifest, order="sorted")).hexdigest()

@@ -17,7 +17,6 @@ from train.answering import Answering
 from train.arrays import save_arrays
 from train.corpus import Corpus
 from train.evaluation import Answers
-from train.fusion.registry import strategy
 from train.fusion.seam import MODALITIES, FittedFusion
 from train.image_model import ImageTraining
 from train.prepared import Prepared
@@ -49,6 +48,8 @@ class Trained:
     text: TextTraining
     image: ImageTraining
     fusions: Mapping[str, Fitted[FittedFusion]]
+    needs: Mapping[str, tuple[str, ...]]
+    """The inputs of each strategy."""
     apart: frozenset[str]
     """The strategies that have a CNN of their own: the one that never saw the first fold."""
     choice: Choice | None
@@ -67,7 +68,7 @@ class Trained:
             self.half.image,
             {name: fitted.model for name, fitted in self.fusions.items()},
             dict.fromkeys(self.apart, self.image.alone.model),
-            {name: strategy(name).needs(MODALITIES) for name in self.fusions},
+            self.needs,
         )
 
     @property

@@ -1,7 +1,7 @@
 """What a strategy's module offers, and how it is found by its name.
 
 The strategy `soft-voting` is the module `soft_voting` beside this one, with the functions of
-`Strategy`. One more strategy is one more file.
+`Strategy`. One more strategy is one more file, beside this one or handed in by its user.
 """
 
 import importlib
@@ -9,11 +9,15 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from types import MappingProxyType
+from typing import Any, Final, Protocol, cast
 
 from export.errors import ExportError
 from export.models_folder import Weights
 from export.onnx_graph import BOOL, FLOAT, OnnxGraph
+
+TOLERANCE_MAX: Final = 1e-4
+"""What float32 leaves of an RBF margin, the least exact of all that is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,26 @@ class Strategy(Protocol):
         """Add the strategy to the graph."""
 
 
-def strategy(name: str) -> Strategy:
-    """The module of the strategy `name`. Raises ExportError."""
+def strategy(name: str, own: Mapping[str, Strategy] = MappingProxyType({})) -> Strategy:
+    """The module of the strategy `name`, of `own` or of this package. Raises ExportError."""
+    found = own.get(name) or _strategy(name)
+    if found is None:
+        raise ExportError(
+            f"strategy {name!r} cannot be exported: name its file of export, --own-strategy "
+            f"{name.replace('-', '_')}.py, or choose another with `tuwen train`"
+        )
+    if not 0 < found.TOLERANCE <= TOLERANCE_MAX:
+        raise ExportError(
+            f"strategy {name!r} has the tolerance {found.TOLERANCE}, and the gate takes "
+            f"{TOLERANCE_MAX} at most: make the graph more exact"
+        )
+    return found
+
+
+def _strategy(name: str) -> Strategy | None:
     module = f"export.fusion.{name.replace('-', '_')}"
     if not name.replace("-", "_").isidentifier() or importlib.util.find_spec(module) is None:
-        raise ExportError(
-            f"strategy {name!r} cannot be exported; choose another with `tuwen train`"
-        )
+        return None
     return cast(Strategy, importlib.import_module(module))
 
 

@@ -1,6 +1,7 @@
 """The strategies that there are: one module each in this package, named as the strategy is.
 
 The strategy `soft-voting` is the `STRATEGY` of the module `soft_voting`; one more is one more file.
+Strategies of a user's own stand beside them, and are handed in.
 """
 
 import importlib
@@ -20,16 +21,27 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_named(module) for module in modules if _strategy(module) is not None))
 
 
-def strategies(wanted: Sequence[str]) -> tuple[FusionStrategy, ...]:
-    """Those of these names, `all` for all there are. Raises SettingError for an unknown one."""
-    known = names()
+def strategies(
+    wanted: Sequence[str], own: Sequence[FusionStrategy] = ()
+) -> tuple[FusionStrategy, ...]:
+    """Those of these names, `all` for all there are; `own` are there besides.
+
+    Raises SettingError for an unknown name, and for one that two strategies have.
+    """
+    besides = {each.name: each for each in own}
+    known = (*names(), *besides)
+    if len(set(known)) < len(names()) + len(own):
+        raise SettingError(
+            f"two strategies have one name: give {', '.join(besides)} names other than "
+            f"{', '.join(names())}"
+        )
     unknown = [name for name in wanted if name not in {*known, ALL}]
     if unknown:
         raise SettingError(
             f"strategy {unknown[0]!r} is unknown: there are {', '.join(known)}, and {ALL}"
         )
     chosen = known if ALL in wanted else dict.fromkeys(wanted)
-    return tuple(strategy(name) for name in chosen)
+    return tuple(besides[name] if name in besides else strategy(name) for name in chosen)
 
 
 def strategy(name: str) -> FusionStrategy:

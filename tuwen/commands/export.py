@@ -12,6 +12,7 @@ from schemas.manifest import Manifest
 from tuwen.application import application
 from tuwen.bundles import parity_lines
 from tuwen.failures import Refused
+from tuwen.own_strategies import of_export
 from tuwen.screen import drawn, err, out
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ STRATEGY = Annotated[
     list[str] | None, typer.Option(help="Of fusion, for models of your own. [default: all]")
 ]
 
+OWN_STRATEGY = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE.py", help="The graph of a strategy of your own, for MODELS."),
+]
+
 
 @app.command(
     epilog="Example:  tuwen export models --out bundle\n\n"
@@ -74,6 +80,7 @@ def export(
     cnn_colours: CNN_COLOURS = "rgb",
     cnn_embedding: CNN_EMBEDDING = None,
     strategy: STRATEGY = None,
+    own_strategy: OWN_STRATEGY = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Export; the bundle is written only when it gives what was trained, stage by stage.
@@ -86,8 +93,12 @@ def export(
         raise Refused("name either MODELS, or models of your own by --cnn and --text-pipeline")
     lines: Sequence[str] = ()
     if models is not None:
-        manifest = _of_training(models, bundle, corpus)
+        manifest = _of_training(models, bundle, corpus, own_strategy or ())
     else:
+        if own_strategy:
+            raise Refused(
+                "--own-strategy is for MODELS; models of your own take tuwen's strategies"
+            )
         if corpus is not None:
             raise Refused(
                 "--corpus says where the corpus of MODELS is; a corpus that your own models were "
@@ -109,11 +120,14 @@ def export(
     out().print(f"{manifest.name} {manifest.version} in {bundle}", markup=False)
 
 
-def _of_training(models: Path, bundle: Path, corpus: Path | None) -> Manifest:
+def _of_training(
+    models: Path, bundle: Path, corpus: Path | None, own_strategies: Sequence[Path]
+) -> Manifest:
     from export.bundle import export as export_bundle
 
+    own = of_export(own_strategies)
     with drawn(err()) as progress:
-        return export_bundle(models, bundle, progress, corpus)
+        return export_bundle(models, bundle, progress, corpus, own=own)
 
 
 def _of_owner(

@@ -10,6 +10,7 @@ import typer
 from schemas.models import Choice
 from train.settings import Cnn, ImageScoring, TrainSettings
 from tuwen.application import application
+from tuwen.own_strategies import of_training
 from tuwen.screen import drawn, err, out
 
 if TYPE_CHECKING:
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
 app = application()
 
 DEFAULTS = TrainSettings()
+STRATEGY = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of fusion; of several, or of `all`, one is chosen by cross-validation. [default: all]"
+    ),
+]
+OWN_STRATEGY = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE.py", help="A strategy of your own, besides those there are."),
+]
+CHARACTERS = Annotated[
+    tuple[int, int], typer.Option(help="Lengths of character n-grams; 0 0 leaves them out.")
+]
 
 
 @app.command(epilog="Example:  tuwen train corpus --out models")
@@ -25,13 +39,8 @@ def train(
     corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="As `tuwen corpus check`.")],
     *,
     models: Annotated[Path, typer.Option("--out", metavar="MODELS", help="A new folder.")],
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of fusion; of several, or of `all`, one is chosen by cross-validation. "
-            "[default: all]"
-        ),
-    ] = None,
+    strategy: STRATEGY = None,
+    own_strategy: OWN_STRATEGY = None,
     cnn: Annotated[
         Cnn, typer.Option(help="compact is better and smaller; brief is one layer.")
     ] = DEFAULTS.cnn,
@@ -39,10 +48,6 @@ def train(
         int | None,
         typer.Option(min=1, help="Passes over the images. [default: by the corpus's size]"),
     ] = None,
-    image_rate: Annotated[
-        float | None,
-        typer.Option(help="Highest learning rate of the CNN. [default: by the CNN]"),
-    ] = DEFAULTS.image_rate,
     image_scoring: Annotated[
         ImageScoring | None,
         typer.Option(
@@ -51,9 +56,7 @@ def train(
         ),
     ] = DEFAULTS.image_scoring,
     folds: Annotated[int, typer.Option(min=2, help="Of out-of-fold.")] = DEFAULTS.folds,
-    characters: Annotated[
-        tuple[int, int], typer.Option(help="Lengths of character n-grams; 0 0 leaves them out.")
-    ] = DEFAULTS.text_characters_ngrams,
+    characters: CHARACTERS = DEFAULTS.text_characters_ngrams,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = DEFAULTS.seed,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -67,7 +70,6 @@ def train(
         strategies=tuple(strategy) if strategy else DEFAULTS.strategies,
         cnn=cnn,
         epochs=epochs,
-        image_rate=image_rate,
         image_scoring=image_scoring,
         folds=folds,
         text_characters_ngrams=characters,
@@ -76,12 +78,12 @@ def train(
     from train.report.writing import REPORT_FILE, write_report
     from train.training import train as train_models
 
+    own = of_training(own_strategy or ())
     with drawn(err()) as progress:
-        summary = train_models(corpus, models, settings, progress)
+        summary = train_models(corpus, models, settings, progress, own)
         write_report(models, models / REPORT_FILE, progress, corpus)
     if as_json:
-        figures = {"accuracy": summary.accuracy, "macro_f1": summary.macro_f1}
-        facts = msgspec.to_builtins(summary) | figures
+        facts = msgspec.to_builtins(summary) | {"accuracy": summary.accuracy}
         typer.echo(msgspec.json.encode(facts))
         return
     for line in summary_lines(summary, models):
@@ -91,27 +93,10 @@ def train(
 def summary_lines(summary: "TrainingSummary", models: Path) -> Iterator[str]:
     """The choice, the accuracy, and where everything is."""
     yield from choice_lines(summary.choice)
-    yield from notes(summary)
     for used, accuracy in summary.accuracy.items():
-        f1 = summary.macro_f1[used]
-        yield f"{used:<8} accuracy {accuracy:.3f}, macro-F1 {f1:.3f} on the test half"
+        yield f"{used:<8} accuracy {accuracy:.3f} on the test half"
     yield f"models in {models}, in {summary.seconds:.0f} s"
     yield f"report in {models / 'report.html'}"
-
-
-def notes(summary: "TrainingSummary") -> Iterator[str]:
-    """What went otherwise than one might think."""
-    if summary.rows_left_out:
-        yield (
-            f"left out: {summary.rows_left_out} training rows, for their text or image is in the "
-            "test half, too, or nothing of them can be read"
-        )
-    if summary.unreadable_images:
-        yield f"{summary.unreadable_images} images cannot be decoded and count as absent"
-    if summary.collapsed_runs:
-        yield f"{summary.collapsed_runs} runs of the CNN collapsed, and were repeated"
-    if not summary.image_learned:
-        yield "the CNN found nothing in the images that tells the labels"
 
 
 def choice_lines(choice: Choice | None) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""What users of the project write: strategies of their own, outside of its tree."""
