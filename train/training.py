@@ -8,15 +8,18 @@ from os import getpid
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.manifest import Evaluation
 from schemas.models import Choice
 from schemas.progress import Progress
+from train.calibration import Labels
 from train.choice import FOLDS_MIN, Judged, choose, compare
 from train.cnn import Heads
-from train.corpus import load
+from train.corpus import Corpus, load
+from train.enough import check_declared, check_prepared
 from train.errors import SettingError
-from train.evaluation import Answers, answer, evaluate
+from train.evaluation import Answers, answer, evaluate, macro_f1s
 from train.fusing import Lessons, needs_projection, reads_regions
 from train.fusion.registry import strategies as strategies_named
 from train.fusion.seam import (
@@ -38,7 +41,11 @@ from train.unseen import Fitted
 
 @dataclass(frozen=True, slots=True)
 class TrainingSummary:
-    """What came out. Accuracy by `text`, `image` and `fused`, on complete test posts."""
+    """What came out. Accuracy and macro-F1 by `text`, `image` and `fused`, on complete test posts.
+
+    `rows_left_out` have a text or image that the test half has too, or nothing that can be read;
+    `unreadable_images` of both halves count as absent.
+    """
 
     strategy: str
     choice: Choice | None
@@ -48,11 +55,19 @@ class TrainingSummary:
     collapsed_runs: int
     seconds: float
     seconds_by_step: dict[str, float]
+    macro_f1_by_strategy: dict[str, dict[str, float]]
+    image_learned: bool
+    unreadable_images: int
 
     @property
     def accuracy(self) -> dict[str, float]:
         """Of the strategy that is exported."""
         return self.evaluations[self.strategy].accuracy
+
+    @property
+    def macro_f1(self) -> dict[str, float]:
+        """Of the strategy that is exported."""
+        return self.macro_f1_by_strategy[self.strategy]
 
 
 class _Clock:
@@ -91,7 +106,7 @@ def train(
     _check_comparable(strategies, settings)
     read = load(corpus)
     settings = settings.resolved(sum(row.image is not None for row in read.train))
-    half, test = prepare_train(read, settings, progress), prepare_test(read, settings, progress)
+    half, test = _prepared(read, strategies, settings, progress)
     clock.step("reading")
     learned = _learned(half, len(read.labels), strategies, settings, progress, clock)
     lessons = {each.name: learned.of(each) for each in strategies}
@@ -121,7 +136,25 @@ def train(
         trained.image.collapsed_runs,
         time.perf_counter() - clock.start,
         clock.by_step,
+        {name: macro_f1s(said, test.labels, test.present) for name, said in answers.items()},
+        trained.image.learned,
+        half.unreadable_images + test.unreadable_images,
     )
+
+
+def _prepared(
+    corpus: Corpus,
+    strategies: Sequence[FusionStrategy],
+    settings: TrainSettings,
+    progress: Progress,
+) -> tuple[Prepared, Prepared]:
+    """Both halves. Raises CorpusError when there is too little of anything to learn from."""
+    check_declared(corpus, settings)
+    half = prepare_train(corpus, settings, progress)
+    test = prepare_test(corpus, settings, progress)
+    apart = any(reads_regions(strategy) for strategy in strategies)
+    check_prepared(corpus, half, test, settings, apart=apart, compared=len(strategies) > 1)
+    return half, test
 
 
 def answer_all(trained: Trained, test: Prepared) -> dict[str, Answers]:
@@ -185,7 +218,8 @@ def _text_rows(half: Prepared, labels_count: int) -> TextRows:
     labels = half.labels[rows]
     # A target that only some rows have cannot teach all of them.
     targets = labels if None in told else np.asarray(told, np.int64)
-    if len(np.unique(targets)) < 2:
+    folds = half.text_folds[rows]
+    if not _can_be_taught(targets, folds):
         targets = labels
     return TextRows(
         tuple(half.rows[row].id for row in rows),
@@ -193,8 +227,14 @@ def _text_rows(half: Prepared, labels_count: int) -> TextRows:
         targets,
         labels,
         labels_count,
-        half.text_folds[rows],
+        folds,
     )
+
+
+def _can_be_taught(targets: Labels, folds: NDArray[np.int64]) -> bool:
+    """Whether there are several classes, and each is there whatever fold is left out."""
+    classes = np.unique(targets)
+    return len(classes) > 1 and all(len(np.unique(folds[targets == each])) > 1 for each in classes)
 
 
 def _image_rows(half: Prepared, labels_count: int) -> ImageRows:

@@ -48,6 +48,10 @@ def train(
         int | None,
         typer.Option(min=1, help="Passes over the images. [default: by the corpus's size]"),
     ] = None,
+    image_rate: Annotated[
+        float | None,
+        typer.Option(help="Highest learning rate of the CNN. [default: by the CNN]"),
+    ] = DEFAULTS.image_rate,
     image_scoring: Annotated[
         ImageScoring | None,
         typer.Option(
@@ -70,6 +74,7 @@ def train(
         strategies=tuple(strategy) if strategy else DEFAULTS.strategies,
         cnn=cnn,
         epochs=epochs,
+        image_rate=image_rate,
         image_scoring=image_scoring,
         folds=folds,
         text_characters_ngrams=characters,
@@ -83,7 +88,8 @@ def train(
         summary = train_models(corpus, models, settings, progress, own)
         write_report(models, models / REPORT_FILE, progress, corpus)
     if as_json:
-        facts = msgspec.to_builtins(summary) | {"accuracy": summary.accuracy}
+        figures = {"accuracy": summary.accuracy, "macro_f1": summary.macro_f1}
+        facts = msgspec.to_builtins(summary) | figures
         typer.echo(msgspec.json.encode(facts))
         return
     for line in summary_lines(summary, models):
@@ -93,10 +99,27 @@ def train(
 def summary_lines(summary: "TrainingSummary", models: Path) -> Iterator[str]:
     """The choice, the accuracy, and where everything is."""
     yield from choice_lines(summary.choice)
+    yield from notes(summary)
     for used, accuracy in summary.accuracy.items():
-        yield f"{used:<8} accuracy {accuracy:.3f} on the test half"
+        f1 = summary.macro_f1[used]
+        yield f"{used:<8} accuracy {accuracy:.3f}, macro-F1 {f1:.3f} on the test half"
     yield f"models in {models}, in {summary.seconds:.0f} s"
     yield f"report in {models / 'report.html'}"
+
+
+def notes(summary: "TrainingSummary") -> Iterator[str]:
+    """What went otherwise than one might think."""
+    if summary.rows_left_out:
+        yield (
+            f"left out: {summary.rows_left_out} training rows, for their text or image is in the "
+            "test half, too, or nothing of them can be read"
+        )
+    if summary.unreadable_images:
+        yield f"{summary.unreadable_images} images cannot be decoded and count as absent"
+    if summary.collapsed_runs:
+        yield f"{summary.collapsed_runs} runs of the CNN collapsed, and were repeated"
+    if not summary.image_learned:
+        yield "the CNN found nothing in the images that tells the labels"
 
 
 def choice_lines(choice: Choice | None) -> Iterator[str]:
