@@ -32,6 +32,7 @@ def image_graph(file: Path, image: ImageInput, outputs: Sequence[str]) -> bytes:
 
     function = tf.function(graph, input_signature=signature)
     converted, _ = tf2onnx().convert.from_function(function, input_signature=signature, opset=OPSET)
+    _check_operators(file, converted)
     return _named(converted, outputs)
 
 
@@ -50,6 +51,18 @@ def _check(file: Path, found: dict[str, Any], wanted: Sequence[str]) -> None:
     missing = sorted(set(wanted) - set(found))
     if missing:
         raise ExportError(f"{file} gives {sorted(found)}, and lacks {missing}; train again")
+
+
+def _check_operators(file: Path, model: onnx.ModelProto) -> None:
+    """Refuse a graph with steps that tf2onnx left as TensorFlow's own; it leaves them silently."""
+    found = {(node.op_type, node.domain) for node in model.graph.node}
+    unknown = sorted(name for name, domain in found if not onnx.defs.has(name, domain))
+    if unknown:
+        raise ExportError(
+            f"{file.name} computes {', '.join(unknown)}, which ONNX does not have: use other "
+            "layers (for the exact gelu, which is Erfc: gelu(x, approximate=True), or relu), and "
+            "train again"
+        )
 
 
 def _named(model: onnx.ModelProto, outputs: Sequence[str]) -> bytes:

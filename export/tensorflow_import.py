@@ -23,5 +23,6 @@ def tf2onnx() -> Any:
     tensorflow()
     import tf2onnx
 
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    # What it cannot convert it logs and leaves in the graph: `export.cnn` says so by name.
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     return tf2onnx

@@ -127,12 +127,18 @@ def _loaded(file: Path) -> Any:
         raise BroughtError(f"{file} is no Keras file: save the model as model.keras")
     _, keras = load()
     try:
-        return keras.models.load_model(file, compile=False, safe_mode=True)
+        model = keras.models.load_model(file, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError) as error:
         raise BroughtError(
             f"{file} cannot be read: {str(error).splitlines()[0]}; a Lambda layer or a class of "
             "your own must be replaced by layers of Keras before saving"
         ) from error
+    if not isinstance(model, keras.Sequential):
+        return model
+    if not model.built:
+        raise BroughtError(f"{file} holds layers without weights: fit the model, then save it")
+    # By itself it has no output until it is called.
+    return keras.Model(model.inputs, model.outputs[0])
 
 
 def _image(model: Any, options: CnnOptions) -> ImageInput:

@@ -95,6 +95,11 @@ def _lambda() -> Any:
     return _cnn(keras.layers.Lambda(lambda x: x), _dense(3))
 
 
+def _unfitted() -> Any:
+    _, keras = load()
+    return keras.Sequential([keras.layers.Flatten(), _dense(3, "softmax")])
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], CnnOptions, str]] = {
     "two inputs": (_two_inputs, HALF, "2 inputs"),
     "any size": (lambda: _cnn(_dense(3), shape=(None, None, 3)), HALF, "pictures of any size"),
@@ -108,9 +113,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], CnnOptions, str]] = {
     "gelu": (lambda: _cnn(_dense(4, "gelu"), _dense(3)), HALF, "exact gelu"),
     "layer": (lambda: _cnn(_dense(3)), CnnOptions(scale="0-1", embedding="no"), "are seen"),
     "lambda": (_lambda, HALF, "cannot be read"),
+    "unfitted": (_unfitted, HALF, "layers without weights"),
 }
 
 
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built:UserWarning")
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_cnn_that_cannot_be_served_is_refused_by_name(name: str, tmp_path: Path) -> None:
     """Before anything is converted."""
