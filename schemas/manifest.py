@@ -99,7 +99,10 @@ class ImageInput(Strict, frozen=True):
 
 
 class Evaluation(Strict, frozen=True):
-    """Accuracy on rows that no part of the bundle was fitted on."""
+    """Accuracy on rows that no part of the bundle was fitted on.
+
+    Where `labels_from` has the test half, all of it is agreement with lexicons.
+    """
 
     rows: int
     accuracy: dict[str, float]
@@ -108,6 +111,29 @@ class Evaluation(Strict, frozen=True):
     """Expected calibration error, 15 bins of equal width; the same keys."""
     baseline: float
     """Accuracy of always giving the most frequent label."""
+
+
+class LexiconUsed(Strict, frozen=True):
+    """A lexicon that gave labels: its name, file, number of words, and share of texts it labels."""
+
+    name: str
+    sha256: str
+    words: int
+    coverage: float
+
+
+class LabelsFrom(Strict, frozen=True):
+    """Lexicons that gave the labels of a corpus, instead of people.
+
+    `halves` are those that have such labels: figures on them are agreement with the lexicons, not
+    accuracy. `rule` are the settings by which texts were read, and `coverage` is the share of the
+    texts that got a label.
+    """
+
+    lexicons: tuple[LexiconUsed, ...]
+    rule: dict[str, Any]
+    halves: tuple[Literal["train", "test"], ...]
+    coverage: float
 
 
 class ParityFigure(Strict, frozen=True):
@@ -151,3 +177,5 @@ class Manifest(Strict, frozen=True):
     corpus_sha256: str
     tokens: TokensInput | None = None
     """Where a strategy attends to single words."""
+    labels_from: LabelsFrom | None = None
+    """Where the labels did not come from people."""

@@ -87,7 +87,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from schemas.manifest import ImageInput, Strict, TextBlock, TokensInput
+from schemas.manifest import ImageInput, LabelsFrom, Strict, TextBlock, TokensInput
 from schemas.verdict import Modality
 
 MODELS_CONTRACT_VERSION: Final = 1
@@ -165,3 +165,5 @@ class Models(Strict, frozen=True):
     """The file of a strategy that has a CNN of its own; of the others it is image/model.keras."""
     choice: Choice | None = None
     """How the chosen one was chosen; None where one strategy alone was asked for."""
+    labels_from: LabelsFrom | None = None
+    """Where the labels of the corpus did not come from people; then nothing was chosen by them."""

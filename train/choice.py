@@ -17,14 +17,21 @@ from typing import Final
 import numpy as np
 
 from inference.judging import SIGNIFICANT, interval, mcnemar
+from schemas.manifest import LabelsFrom
 from schemas.models import Choice, ComparedStrategy
 from schemas.progress import Progress
+from train.errors import SettingError
+from train.fusion.registry import ALL
 from train.fusion.seam import FittedFusion, FusionStrategy, Present, TrainingInputs
 from train.unseen import Fitted, Floats, unseen_scores
 
 _PARTS: Final = 3
 FOLDS_MIN: Final = 3
 """With fewer a strategy would have no folds left to calibrate by."""
+
+
+WITHOUT_CHOICE: Final = "soft-voting"
+"""It learns least from labels: a calibration and a weight for each modality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,22 @@ class Judged:
     def by_row(self) -> dict[str, bool]:
         """The same by id."""
         return dict(zip(self.ids, self.right.tolist(), strict=True))
+
+
+def allowed(strategies: Sequence[str], labels_from: LabelsFrom | None) -> tuple[str, ...]:
+    """The strategies to train: by labels of lexicons none is chosen, so it is one alone.
+
+    That is the one that was named, and soft-voting of `all`. To agree best with lexicons is no
+    merit: they are wrong in ways that can be learned. Raises SettingError for several names.
+    """
+    if labels_from is None or (len(strategies) == 1 and strategies[0] != ALL):
+        return tuple(strategies)
+    if ALL in strategies:
+        return (WITHOUT_CHOICE,)
+    raise SettingError(
+        "the corpus has labels of lexicons, and agreement with them chooses no strategy: name one "
+        f"with --strategy (there are {', '.join(strategies)})"
+    )
 
 
 def compare(

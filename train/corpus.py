@@ -10,8 +10,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.manifest import LabelsFrom
 from train.corpus_report import CorpusReport, examine
 from train.errors import CorpusError
+from train.label_origin import ORIGIN_FILE, read_origin
 from train.rows import HALVES, Half, Row, RowFields, read_fields, row_of
 
 _KEEP_APART = "keep each post in one half, or divide all rows anew with `tuwen corpus split`"
@@ -19,7 +21,10 @@ _KEEP_APART = "keep each post in one half, or divide all rows anew with `tuwen c
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """All rows in the order of the files. `labels[i]` is the name of label i."""
+    """All rows in the order of the files. `labels[i]` is the name of label i.
+
+    `labels_from` are the lexicons that gave the labels, None where people did.
+    """
 
     folder: Path
     labels: tuple[str, ...]
@@ -27,6 +32,7 @@ class Corpus:
     test: tuple[Row, ...]
     image_sha256: dict[str, str]
     sha256: str
+    labels_from: LabelsFrom | None = None
 
     def half(self, half: Half) -> tuple[Row, ...]:
         """The rows of a half."""
@@ -62,7 +68,8 @@ def load(path: Path) -> Corpus:
     labels = _labels(names)
     images = _image_hashes(path, rows)
     sha256 = _corpus_hash(path, images)
-    corpus = Corpus(path, labels, rows["train"], rows["test"], images, sha256)
+    origin = read_origin(path)
+    corpus = Corpus(path, labels, rows["train"], rows["test"], images, sha256, origin)
     _check_apart(corpus)
     return corpus
 
@@ -166,10 +173,12 @@ def _image_hashes(path: Path, rows: dict[Half, tuple[Row, ...]]) -> dict[str, st
 
 
 def _corpus_hash(path: Path, images: dict[str, str]) -> str:
-    """One hash over both files and all images that they name."""
+    """One hash over both files, all images that they name, and where labels come from."""
     whole = hashlib.sha256()
     for half in HALVES:
         whole.update((path / f"{half}.jsonl").read_bytes() + b"\0")
     for image in sorted(images):
         whole.update(f"{image} {images[image]}\n".encode())
+    if (path / ORIGIN_FILE).exists():
+        whole.update((path / ORIGIN_FILE).read_bytes())
     return whole.hexdigest()

@@ -4,6 +4,7 @@ TrainError
 ├── CorpusError     the corpus cannot be used; the text names file and line, and what to do
 ├── SettingError    a setting is impossible; the text names it
 ├── CollapsedError  every run of the CNN collapsed; the text says what to try
+├── LexiconError    a file of polar words cannot be used; the text names file, line, and what to do
 ├── BroughtError    a model that was brought cannot be served; the text says what of it, and why
 ├── ReportError     models, corpus and bundle do not belong together, or cannot be read
 └── LeakageError    a fitted thing was asked to score rows that it was fitted on
@@ -24,6 +25,10 @@ class SettingError(TrainError, ValueError):
 
 class CollapsedError(TrainError):
     """Every run of the CNN ended in one answer for all images, or in a loss that is no number."""
+
+
+class LexiconError(TrainError):
+    """A lexicon cannot be used as it is."""
 
 
 class BroughtError(TrainError):

@@ -147,6 +147,7 @@ def _models(corpus: Corpus, trained: Trained, settings: TrainSettings) -> Models
         tokens=_tokens(trained.text.model.model),
         image_models=dict.fromkeys(sorted(trained.apart), _OWN_IMAGE),
         choice=trained.choice,
+        labels_from=corpus.labels_from,
     )
 
 

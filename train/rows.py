@@ -69,9 +69,17 @@ def read_fields(path: Path, half: Half) -> Iterator[tuple[int, RowFields]]:
         try:
             yield number, decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise CorpusError(f"{path / half}.jsonl line {number}: {error}") from error
+            told = f"{path / half}.jsonl line {number}: {error}"
+            raise CorpusError(f"{told}{_remedy(line)}") from error
     if empty:
         raise CorpusError(f"{path / half}.jsonl holds no row: each half needs some")
+
+
+def _remedy(line: bytes) -> str:
+    """What to do about a row that has no label."""
+    row = decoded(line)
+    unlabelled = row is not None and row.get("label") is None
+    return "; `tuwen label` labels texts without people" if unlabelled else ""
 
 
 def row_of(fields: RowFields, path: Path, half: Half, number: int) -> Row:

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "kafka": "Run a local Apache Kafka: start, stop, status.",
     "topics": "Create the topics, or check them.",
     "corpus": "Make a corpus of demo posts, or check one of yours.",
+    "label": "Label texts by sentiment lexicons, without people.",
     "train": "Train text, image and fusion models on a corpus.",
     "report": "Report on trained models, as one page of figures.",
     "export": "Turn trained models into an ONNX bundle, proven equal.",

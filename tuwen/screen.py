@@ -1,11 +1,11 @@
 """What people see: consoles, and long work drawn as it goes; calm lines where no terminal is."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -15,6 +15,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 from schemas import progress
@@ -36,6 +37,17 @@ def out() -> Console:
 def err() -> Console:
     """What is told on the way: stderr."""
     return _console(Console(stderr=True, highlight=False))
+
+
+def table(rows: Iterator[Sequence[str]]) -> Table:
+    """The first row are headings; the first column holds names, the others numbers."""
+    drawn_table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for number, name in enumerate(next(rows)):
+        justify: JustifyMethod = "right" if number else "left"
+        drawn_table.add_column(Text(name), justify=justify, no_wrap=True)
+    for row in rows:
+        drawn_table.add_row(*map(Text, row))
+    return drawn_table
 
 
 def _console(console: Console) -> Console:

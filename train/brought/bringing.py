@@ -32,7 +32,7 @@ from train.brought.scoring import Brought, Scored, score
 from train.brought.text import classes_of, read_text
 from train.brought.vectoriser import Tokenizer
 from train.calibration import Calibration
-from train.choice import choose, compare
+from train.choice import allowed, choose, compare
 from train.corpus import Corpus, load
 from train.errors import BroughtError, CorpusError, SettingError
 from train.evaluation import answer, evaluate
@@ -144,7 +144,8 @@ def _averaged(brought: Brought) -> Fused:
 
 def _fitted(brought: Brought, corpus: Corpus, settings: BringSettings, progress: Progress) -> Fused:
     """Fusion learns from the training half, and the test half judges it."""
-    chosen = _strategies(brought, settings)
+    named = allowed(settings.strategies, corpus.labels_from)
+    chosen = _strategies(brought, msgspec.structs.replace(settings, strategies=named))
     training = _training(brought, corpus, settings, progress)
     fusions = {each.name: each.fit(training) for each in chosen}
     choice = None
@@ -286,6 +287,7 @@ def _write_models(
         corpus_sha256="" if corpus is None else corpus.sha256,
         folds=0 if corpus is None else FOLDS,
         choice=fused.choice,
+        labels_from=None if corpus is None else corpus.labels_from,
     )
     (out / MODELS_FILE).write_bytes(msgspec.json.encode(models))
     (out / "evaluation.json").write_bytes(msgspec.json.encode(dict(fused.evaluations)))

@@ -1,13 +1,10 @@
 """Judge a bundle on a corpus, or two against each other."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from train.rows import Half
 from tuwen.answers import answer, check_labels, read_half
@@ -16,7 +13,7 @@ from tuwen.classification import Stages
 from tuwen.evaluation import BundleFigures, Comparison, compare, judge
 from tuwen.evaluation_words import comparison_lines, confusion_rows, figure_lines, label_rows
 from tuwen.options import with_settings
-from tuwen.screen import drawn, err, out
+from tuwen.screen import drawn, err, out, table
 from worker.settings import WorkerSettings
 
 app = application()
@@ -76,18 +73,8 @@ def _show(found: Evaluation) -> None:
         if figures is not None:
             for line in figure_lines(figures):
                 console.print(line, markup=False)
-            console.print(_table(label_rows(figures)))
-            console.print(_table(confusion_rows(figures)))
+            console.print(table(label_rows(figures)))
+            console.print(table(confusion_rows(figures)))
     if found.comparison is not None:
         for line in comparison_lines(found.comparison, found.bundle.rows):
             console.print(line, markup=False)
-
-
-def _table(rows: Iterator[Sequence[str]]) -> Table:
-    """The first row are headings; the first column names, the others numbers."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for number, name in enumerate(next(rows)):
-        table.add_column(Text(name), justify="right" if number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table

@@ -1,0 +1,1 @@
+"""Posts without labels to a corpus with the labels that sentiment lexicons agree on."""
