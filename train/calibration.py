@@ -30,16 +30,18 @@ class Calibration:
         return np.asarray(softmax(scores @ self.matrix + self.bias, axis=1), np.float64)
 
 
-def calibrate(scores: Floats, labels: Labels, labels_count: int, cost: float = 1.0) -> Calibration:
-    """Fit on scores of unseen rows; each of the labels must occur.
+def calibrate(
+    scores: Floats, labels: Labels, labels_count: int, weights: Floats | None = None
+) -> Calibration:
+    """Fit on scores of unseen rows, of which each counts by its weight; each label must occur.
 
-    The scores are standardised for the fit, so that `cost` means the same for all of them.
+    The scores are standardised for the fit, so that its penalty means the same for all of them.
     """
     scaler = StandardScaler().fit(scores)
-    fitted = LogisticRegression(C=cost, max_iter=1000, tol=1e-8)
+    fitted = LogisticRegression(max_iter=1000, tol=1e-8)
     # On several threads the small products of this fit take ten times as long.
     with threadpool_limits(1, "blas"):
-        fitted.fit(scaler.transform(scores), labels)
+        fitted.fit(scaler.transform(scores), labels, weights)
     weights, bias = fitted.coef_.T, fitted.intercept_
     if labels_count == 2:
         # One logit becomes two, half of it each way.
@@ -49,7 +51,7 @@ def calibrate(scores: Floats, labels: Labels, labels_count: int, cost: float = 1
     return Calibration(matrix, bias - scaler.mean_ @ matrix)
 
 
-def log_loss(probabilities: Floats, labels: Labels) -> float:
-    """Mean of -ln p of the true label."""
+def log_loss(probabilities: Floats, labels: Labels, weights: Floats | None = None) -> float:
+    """Mean of -ln p of the true label, each row by its weight."""
     chosen = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+    return float(np.average(-np.log(np.maximum(chosen, 1e-12)), weights=weights))

@@ -53,7 +53,7 @@ def check_prepared(
     """
     for half, prepared in zip(HALVES, (train, test), strict=True):
         _check_readable(corpus, half, prepared)
-    complete = train.present.all(axis=1)
+    complete = np.asarray(train.present.all(axis=1), np.bool_)
     _check_labels(corpus, train.labels.tolist(), complete.tolist(), settings)
     if not test.present.all(axis=1).any():
         raise CorpusError(
@@ -61,8 +61,14 @@ def check_prepared(
             "judged on such rows; add some, or divide anew with `tuwen corpus split`"
         )
     held_out = settings.image_scoring == "held-out"
-    learned = complete & (train.image_folds == 0) if held_out or apart else complete
-    _check_folds(corpus, train, learned, _PARTS if compared else _PARTS - 1, held_out=held_out)
+    learned = complete & ((train.image_folds == 0) | (not held_out and not apart))
+    _check_folds(
+        corpus,
+        train,
+        np.asarray(learned, np.bool_),
+        _PARTS if compared else _PARTS - 1,
+        held_out=held_out,
+    )
 
 
 def _named(rows: Sequence[Row]) -> dict[str, bool]:

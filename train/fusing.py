@@ -25,6 +25,7 @@ from train.fusion.seam import (
 )
 from train.image_model import ImageTraining, image_outputs
 from train.prepared import Prepared
+from train.settings import ClassWeight
 from train.text_model import TextTraining
 from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
 
@@ -40,6 +41,7 @@ class Lessons:
     text: TextTraining
     image: ImageTraining
     seed: int
+    class_weight: ClassWeight
 
     def of(self, strategy: FusionStrategy) -> TrainingInputs:
         """The inputs that the strategy needs, on the rows that it may learn from."""
@@ -64,6 +66,7 @@ class Lessons:
             self.seed,
             MODALITIES,
             {name: targets[rows] for name, targets in _targets(self.half).items()},
+            self.class_weight,
         )
 
     def _tokens(self, rows: NDArray[np.int64]) -> dict[str, Unseen]:

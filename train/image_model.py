@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from schemas.progress import Progress
 from train.augmentation import augmented, mirrored
 from train.calibration import Labels
+from train.class_weights import row_weights
 from train.cnn import (
     LABEL_HEAD,
     REGIONS,
@@ -83,6 +84,14 @@ class Run:
     learning_curve: Curve
     loss: float
     end: End
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The watched rows int64[W], and how much each counts, float64[W]; None where all alike."""
+
+    rows: NDArray[np.int64]
+    weights: Floats | None
 
 
 def fit_image(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
@@ -191,14 +200,16 @@ def run_once(
     model = build(settings.cnn, image_input(settings.cnn), rows.heads)
     steps = max(1, len(learned) // settings.batch_images)
     step = _step(model, settings, steps * epochs)
-    taught = rows.taught(settings.cnn)
+    taught = rows.taught(settings.cnn, settings.class_weight)
+    weights = row_weights(rows.labels, rows.heads.labels_count, settings.class_weight)
+    watch = Watch(watched, None if weights is None else weights[watched])
     chance = np.random.default_rng(seed)
     curve: list[dict[str, float]] = []
     kept, least = model.get_weights(), np.inf
     for epoch in range(epochs):
         order = chance.permutation(learned)
         _pass(step, rows.pixels, taught, order, settings.batch_images, (seed, epoch))
-        loss, accuracy = _measured(model, rows, watched)
+        loss, accuracy = _measured(model, rows, watch)
         if not np.isfinite(loss):
             break
         curve.append({"epoch": epoch + 1.0, "loss": loss, "accuracy": accuracy})
@@ -206,15 +217,15 @@ def run_once(
         if loss < least:
             kept, least = model.get_weights(), loss
     model.set_weights(kept)
-    return Run(model, tuple(curve), float(least), _end(model, rows, watched, float(least)))
+    return Run(model, tuple(curve), float(least), _end(model, rows, watch, float(least)))
 
 
-def _end(model: Any, rows: ImageRows, watched: NDArray[np.int64], loss: float) -> End:
-    if loss < _entropy(rows.labels[watched]) - _LEARNED_MIN:
+def _end(model: Any, rows: ImageRows, watch: Watch, loss: float) -> End:
+    if loss < _entropy(rows.labels[watch.rows], watch.weights) - _LEARNED_MIN:
         return End.LEARNED
     if not np.isfinite(loss):
         return End.COLLAPSED
-    pixels = rows.pixels[watched]
+    pixels = rows.pixels[watch.rows]
     alike = np.ptp(_logits(model, pixels), axis=0).max() < _SAME_ANSWER_MAX
     return End.COLLAPSED if alike and (pixels != pixels[0]).any() else End.NOTHING_LEARNED
 
@@ -292,22 +303,24 @@ def _loss(logits: dict[str, Any], taught: dict[str, Any]) -> Any:
 def _cross_entropy(logits: Any, shares: Any) -> Any:
     tf, _ = load()
     if logits.shape[1] == 1:
-        return tf.nn.sigmoid_cross_entropy_with_logits(shares[:, 1], logits[:, 0])
+        z = logits[:, 0]
+        return shares[:, 1] * tf.nn.softplus(-z) + shares[:, 0] * tf.nn.softplus(z)
     return tf.nn.softmax_cross_entropy_with_logits(shares, logits)
 
 
-def _measured(model: Any, rows: ImageRows, watched: NDArray[np.int64]) -> tuple[float, float]:
+def _measured(model: Any, rows: ImageRows, watch: Watch) -> tuple[float, float]:
     """Mean loss and accuracy of the label head on watched rows; the loss may be no number."""
-    values = _logits(model, rows.pixels[watched])
+    values = _logits(model, rows.pixels[watch.rows])
     if not np.isfinite(values).all():
         return np.inf, 0.0
     if values.shape[1] == 1:
         values = np.concatenate((np.zeros_like(values), values), axis=1)
-    labels = rows.labels[watched]
+    labels = rows.labels[watch.rows]
     top = values.max(axis=1, keepdims=True)
     log_sums = top[:, 0] + np.log(np.exp(values - top).sum(axis=1))
     loss = log_sums - values[np.arange(len(labels)), labels]
-    return float(loss.mean()), float((values.argmax(axis=1) == labels).mean())
+    mean = float(np.average(loss, weights=watch.weights))
+    return mean, float((values.argmax(axis=1) == labels).mean())
 
 
 def _logits(model: Any, pixels: NDArray[np.uint8]) -> Floats:
@@ -319,8 +332,8 @@ def _logits(model: Any, pixels: NDArray[np.uint8]) -> Floats:
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 
-def _entropy(labels: Labels) -> float:
+def _entropy(labels: Labels, weights: Floats | None) -> float:
     """The loss of whoever knows the shares of the labels and nothing else."""
-    shares = np.bincount(labels) / len(labels)
-    shares = shares[shares > 0]
+    shares = np.bincount(labels, weights)
+    shares = shares[shares > 0] / shares.sum()
     return float(-(shares * np.log(shares)).sum())

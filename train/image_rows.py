@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from train.calibration import Labels
+from train.class_weights import class_weights
 from train.cnn import LABEL_HEAD, TARGET_HEAD, Heads
-from train.settings import Cnn
+from train.settings import ClassWeight, Cnn
 from train.unseen import Floats
 
 
@@ -39,8 +40,12 @@ class ImageRows:
             None if self.opinions is None else self.opinions[rows],
         )
 
-    def taught(self, cnn: Cnn) -> dict[str, NDArray[np.float32]]:
+    def taught(
+        self, cnn: Cnn, class_weight: ClassWeight = "none"
+    ) -> dict[str, NDArray[np.float32]]:
         """By head float32[N,K], shares of the classes; zeros where nothing is known of the row.
+
+        They sum to 1, or to the weight of the row's class where those of each class count alike.
 
         Where there are opinions they are half of it. Labels that are wrong, or that a picture does
         not show, weigh less then (Reed et al. 2014, Training deep neural networks on noisy labels
@@ -56,6 +61,9 @@ class ImageRows:
             shares = np.eye(count)[classes]
             if self.opinions is not None:
                 shares = (shares + _probabilities(self.opinions[:, start : start + width])) / 2
+            weights = class_weights(classes, count, class_weight)
+            if weights is not None:
+                shares = shares * weights[classes][:, None]
             found[head] = np.where(classes[:, None] >= 0, shares, 0.0).astype(np.float32)
             start += width
         return found

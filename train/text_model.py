@@ -23,6 +23,7 @@ from features.text import TextVectoriser, terms_of
 from schemas.manifest import FileSpec, TextBlock
 from train.arrays import save_arrays
 from train.calibration import Labels, calibrate, log_loss
+from train.class_weights import for_scikit_learn, row_weights
 from train.settings import TrainSettings
 from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
 
@@ -152,7 +153,7 @@ def fit_text(rows: TextRows, settings: TrainSettings, embedding_wanted: int | No
     )
     x = tf_idf(vectorisers.model, rows.texts)
     cost, folds, scores = _best_cost(x, rows, settings)
-    svm = _fit_svm(x, rows.targets, cost, settings.seed)
+    svm = _fit_svm(x, rows.targets, cost, settings)
     projection, embedding, tokens = None, None, None
     if embedding_wanted is not None:
         projection = _projection(x, embedding_wanted, settings.seed)
@@ -182,8 +183,11 @@ def _vectoriser(block: TextBlock, texts: Sequence[str], settings: TrainSettings)
     return Vectoriser(block, tfidf.fit(terms_of(block, texts)))
 
 
-def _fit_svm(x: sparse.csr_matrix, targets: Labels, cost: float, seed: int) -> Any:
-    svm = LinearSVC(C=cost, random_state=seed, max_iter=_ITERATIONS_MAX)
+def _fit_svm(x: sparse.csr_matrix, targets: Labels, cost: float, settings: TrainSettings) -> Any:
+    weight = for_scikit_learn(settings.class_weight)
+    svm = LinearSVC(
+        C=cost, class_weight=weight, random_state=settings.seed, max_iter=_ITERATIONS_MAX
+    )
     return svm.fit(x, targets)
 
 
@@ -192,17 +196,18 @@ def _best_cost(
 ) -> tuple[float, tuple[Fitted[Any], ...], Unseen]:
     """The C whose calibrated out-of-fold margins tell the labels best; its SVMs and margins."""
     tried = []
+    weights = row_weights(rows.labels, rows.labels_count, settings.class_weight)
     for cost in settings.text_costs:
-        folds, scores = _out_of_fold(x, rows, cost, settings.seed)
-        calibration = calibrate(scores.scores, rows.labels, rows.labels_count)
-        loss = log_loss(calibration.probabilities(scores.scores), rows.labels)
+        folds, scores = _out_of_fold(x, rows, cost, settings)
+        calibration = calibrate(scores.scores, rows.labels, rows.labels_count, weights)
+        loss = log_loss(calibration.probabilities(scores.scores), rows.labels, weights)
         tried.append((loss, cost, folds, scores))
     _, cost, folds, scores = min(tried, key=lambda each: each[0])
     return cost, folds, scores
 
 
 def _out_of_fold(
-    x: sparse.csr_matrix, rows: TextRows, cost: float, seed: int
+    x: sparse.csr_matrix, rows: TextRows, cost: float, settings: TrainSettings
 ) -> tuple[tuple[Fitted[Any], ...], Unseen]:
     """Each row's margins by an SVM that was fitted on the other folds, and those SVMs."""
     ids = np.asarray(rows.ids)
@@ -210,7 +215,7 @@ def _out_of_fold(
     folds: list[Fitted[Any]] = []
     for fold in np.unique(rows.folds):
         others, own = np.flatnonzero(rows.folds != fold), np.flatnonzero(rows.folds == fold)
-        svm = _fit_svm(x[others], rows.targets[others], cost, seed)
+        svm = _fit_svm(x[others], rows.targets[others], cost, settings)
         fitted = Fitted(f"text model of fold {fold}", svm, frozenset(ids[others].tolist()))
         margins = unseen_scores(fitted, ids[own].tolist(), partial(_margins, x[own]))
         parts.append(margins)

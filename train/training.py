@@ -186,7 +186,7 @@ def _learned(
     clock.step("text")
     image = fit_image(_image_rows(half, labels_count), settings, progress)
     clock.step("image")
-    return Lessons(half, labels_count, text, image, settings.seed)
+    return Lessons(half, labels_count, text, image, settings.seed, settings.class_weight)
 
 
 def _fused(

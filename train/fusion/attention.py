@@ -15,7 +15,7 @@ that CNN is the one that is shipped with it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -128,7 +128,8 @@ class Attention:
     def fit(self, training: TrainingInputs) -> FittedFusion:
         """Equal inputs and seed give equal results."""
         modalities, folds = training.modalities, training.folds % _FOLDS
-        learner = Learner(partial(_head, training), _COURSE, training.seed)
+        course = replace(_COURSE, label_weights=training.label_weights)
+        learner = Learner(partial(_head, training), course, training.seed)
         parts = {
             fold: _corrected(learner, training.chosen(np.flatnonzero(folds != fold)))
             for fold in np.unique(folds)

@@ -10,6 +10,7 @@ modality that they have. With two labels Ks = 1, and a positive margin speaks fo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from scipy.spatial.distance import cdist
 from sklearn.svm import SVC
 
 from train.calibration import Labels, calibrate, log_loss
+from train.class_weights import for_scikit_learn, row_weights
 from train.fusion.features import Features
 from train.fusion.seam import (
     FittedFusion,
@@ -30,6 +32,7 @@ from train.fusion.seam import (
     scores_beside,
     write,
 )
+from train.settings import ClassWeight
 from train.unseen import Floats
 
 _COSTS = (0.3, 1.0, 3.0)
@@ -108,10 +111,9 @@ class Concatenation:
         complete, labels, folds = training.complete, training.labels, training.folds
         x = features.scaled(training.values, training.present)
         cost, gamma = _searched(x[complete], training, labels[complete], folds[complete])
+        fit = partial(_fit_svm, cost=cost, gamma=gamma, class_weight=training.class_weight)
         parts = {
-            fold: _fit_svm(
-                x[complete & (folds != fold)], labels[complete & (folds != fold)], cost, gamma
-            )
+            fold: fit(x[complete & (folds != fold)], labels[complete & (folds != fold)])
             for fold in np.unique(folds)
         }
 
@@ -120,16 +122,20 @@ class Concatenation:
             return _by_fold(values, folds[rows], parts)
 
         calibration = calibrated_beside(training, own)
-        return FittedConcatenation(
-            features, _fit_svm(x[complete], labels[complete], cost, gamma), calibration
-        )
+        return FittedConcatenation(features, fit(x[complete], labels[complete]), calibration)
 
 
-def _fit_svm(x: Floats, labels: Labels, cost: float, gamma: float) -> Svm:
+def _fit_svm(
+    x: Floats, labels: Labels, *, cost: float, gamma: float, class_weight: ClassWeight
+) -> Svm:
     """A binary SVM for each label against the rest; the support vectors of all, once each."""
     classes = range(int(labels.max()) + 1)
     positives = [1] if len(classes) == 2 else list(classes)
-    fitted = [SVC(C=cost, gamma=gamma).fit(x, labels == positive) for positive in positives]
+    weight = for_scikit_learn(class_weight)
+    fitted = [
+        SVC(C=cost, gamma=gamma, class_weight=weight).fit(x, labels == positive)
+        for positive in positives
+    ]
     used = np.unique(np.concatenate([svc.support_ for svc in fitted]))
     coefficients = np.zeros((len(fitted), len(used)))
     for row, svc in enumerate(fitted):
@@ -152,15 +158,15 @@ def _searched(
     """C and gamma with the least log loss of calibrated out-of-fold margins, on some rows."""
     chosen = np.random.default_rng(training.seed).permutation(len(x))[:_SEARCH_ROWS_MAX]
     x, labels, folds = x[chosen], labels[chosen], folds[chosen] % _SEARCH_FOLDS
+    weights = row_weights(labels, training.labels_count, training.class_weight)
 
     def loss(candidate: tuple[float, float]) -> float:
-        parts = {
-            fold: _fit_svm(x[folds != fold], labels[folds != fold], *candidate)
-            for fold in np.unique(folds)
-        }
+        cost, gamma = candidate
+        fit = partial(_fit_svm, cost=cost, gamma=gamma, class_weight=training.class_weight)
+        parts = {fold: fit(x[folds != fold], labels[folds != fold]) for fold in np.unique(folds)}
         margins = _by_fold(x, folds, parts)
-        fitted = calibrate(margins, labels, training.labels_count)
-        return log_loss(fitted.probabilities(margins), labels)
+        fitted = calibrate(margins, labels, training.labels_count, weights)
+        return log_loss(fitted.probabilities(margins), labels, weights)
 
     candidates = product(_COSTS, (share / x.shape[1] for share in _GAMMAS))
     return min(candidates, key=loss)

@@ -57,7 +57,8 @@ class Lesson:
 @dataclass(frozen=True, slots=True)
 class Course:
     """How a head is fitted: passes over the rows, the rate, its decay, the weight of each target's
-    loss, and how often a modality of a complete row is dropped.
+    loss, how often a modality of a complete row is dropped, and how much a row counts by its label,
+    float64[K]; None where all alike.
     """
 
     epochs: int
@@ -65,6 +66,7 @@ class Course:
     weight_decay: float
     losses: Mapping[str, float]
     modality_dropout: float
+    label_weights: Floats | None = None
 
 
 class Learner:
@@ -80,7 +82,7 @@ class Learner:
         self._variables = [*self._model.variables, *self._optimizer.variables]
         self._start = [variable.numpy() for variable in self._variables]
         self._epoch = _epoch(self._model, self._optimizer, course)
-        self._loss = _loss_of(self._model)
+        self._loss = _loss_of(self._model, course.label_weights)
 
     def fit(self, lesson: Lesson) -> Any:
         """A head of the weights that told the watched rows best; they may be the first ones."""
@@ -160,7 +162,9 @@ def _epoch(model: Any, optimizer: Any, course: Course) -> Callable[..., Any]:
             given[PRESENT] = _dropped(tf, given[PRESENT], seed, course.modality_dropout)
             truth = {name: tf.gather(values, rows) for name, values in targets.items()}
             with tf.GradientTape() as tape:
-                loss = _loss(tf, model(given, training=True), truth, course.losses)
+                loss = _loss(
+                    tf, model(given, training=True), truth, course.losses, course.label_weights
+                )
             gradients = tape.gradient(loss, model.trainable_variables)
             optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
 
@@ -178,24 +182,33 @@ def _dropped(tf: Any, present: Any, seed: Any, share: float) -> Any:
     return present * (1 - taken * tf.one_hot(which, modalities))
 
 
-def _loss(tf: Any, logits: Mapping[str, Any], truth: Mapping[str, Any], weights: Any) -> Any:
+def _loss(
+    tf: Any,
+    logits: Mapping[str, Any],
+    truth: Mapping[str, Any],
+    weights: Any,
+    label_weights: Floats | None,
+) -> Any:
     """Cross-entropy of each target where it is known, weighted."""
     total = 0.0
     for name, values in truth.items():
         known = tf.cast(values >= 0, tf.float32)
+        if name == LABEL and label_weights is not None:
+            known *= tf.gather(tf.constant(label_weights, tf.float32), tf.maximum(values, 0))
         each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(values, 0), logits[name])
         mean = tf.reduce_sum(each * known) / tf.maximum(tf.reduce_sum(known), 1.0)
         total += weights[name] * mean
     return total
 
 
-def _loss_of(model: Any) -> Callable[..., Any]:
+def _loss_of(model: Any, label_weights: Floats | None) -> Callable[..., Any]:
     """Mean loss of the label on rows that are watched."""
     tf, _ = load()
 
     @tf.function(input_signature=_signature(tf, model, (LABEL,)))  # type: ignore[untyped-decorator, unused-ignore]  # TensorFlow has no types.
     def loss(inputs: Any, targets: Any) -> Any:
-        return _loss(tf, model(inputs, training=False), targets, {LABEL: 1.0})
+        logits = model(inputs, training=False)
+        return _loss(tf, logits, targets, {LABEL: 1.0}, label_weights)
 
     return loss  # type: ignore[no-any-return, unused-ignore]  # TensorFlow has no types.
 

@@ -84,7 +84,10 @@ class Ensemble:
             scores = {m: training.scores(names[m])[rows] for m in members}
             log_odds = [scores[m] @ alone[m].matrix + alone[m].bias for m in members]
             stacked = calibrate(
-                np.concatenate(log_odds, axis=1), training.labels[rows], training.labels_count
+                np.concatenate(log_odds, axis=1),
+                training.labels[rows],
+                training.labels_count,
+                training.weights(rows),
             )
             placed[pattern] = (slice(0, edges[-1]), _product(alone, members, columns, stacked))
         return FittedEnsemble(names, by_pattern(len(names), edges[-1], placed))

@@ -108,6 +108,7 @@ class MultiTask:
             _WEIGHT_DECAY,
             {name: 1.0 if name == LABEL else _EXTRA_WEIGHT for name in lesson.targets},
             _MODALITY_DROPOUT,
+            training.label_weights,
         )
         learner = Learner(partial(_head, features, lesson), course, training.seed)
         folds = training.folds % _FOLDS

@@ -23,6 +23,8 @@ from scipy.special import softmax
 from schemas.verdict import Modality
 from train.arrays import save_arrays
 from train.calibration import Calibration, Labels, calibrate
+from train.class_weights import class_weights, row_weights
+from train.settings import ClassWeight
 from train.unseen import Floats, Unseen
 
 Present = NDArray[np.bool_]
@@ -41,7 +43,8 @@ class TrainingInputs:
     `inputs[name].scores` float64[N,…], NaN where nothing scored the modality unseen; `labels`
     int64[N]; `present` bool[N,M]: what was scored unseen, by the order of `modalities`; `folds`
     int64[N], grouped, for a strategy's own cross-validation; `targets` by modality int64[N]: what
-    the modality itself shows, -1 where nobody says.
+    the modality itself shows, -1 where nobody says; `class_weight`: whether rows count alike, or
+    labels.
     """
 
     inputs: Mapping[str, Unseen]
@@ -52,6 +55,7 @@ class TrainingInputs:
     seed: int
     modalities: tuple[str, ...]
     targets: Mapping[str, Labels] = field(default_factory=dict)
+    class_weight: ClassWeight = "none"
 
     def __post_init__(self) -> None:
         """Every input is of the same rows."""
@@ -75,6 +79,15 @@ class TrainingInputs:
     def scores(self, name: str) -> Floats:
         """The values of an input."""
         return self.inputs[name].scores
+
+    def weights(self, rows: NDArray[Any]) -> Floats | None:
+        """float64[n], how much each of these rows counts among them; None where all alike."""
+        return row_weights(self.labels[rows], self.labels_count, self.class_weight)
+
+    @property
+    def label_weights(self) -> Floats | None:
+        """float64[K], how much a row of each label counts; None where all alike."""
+        return class_weights(self.labels, self.labels_count, self.class_weight)
 
     def chosen(self, rows: NDArray[np.int64]) -> "TrainingInputs":
         """Some of the rows."""
@@ -165,7 +178,8 @@ def single(training: TrainingInputs, modality: int) -> Calibration:
     """A modality's own scores, calibrated on the rows that have it."""
     rows = training.present[:, modality]
     scores = training.scores(f"{training.modalities[modality]}.scores")[rows]
-    return calibrate(scores, training.labels[rows], training.labels_count)
+    weights = training.weights(rows)
+    return calibrate(scores, training.labels[rows], training.labels_count, weights)
 
 
 def together(training: TrainingInputs) -> Iterator[tuple[int, Present]]:
@@ -206,7 +220,9 @@ def calibrated_beside(
     for pattern, having in together(training):
         rows = np.flatnonzero(having)
         values = own(rows, shown(pattern, len(rows), modalities))
-        fitted[pattern] = calibrate(values, training.labels[rows], training.labels_count)
+        fitted[pattern] = calibrate(
+            values, training.labels[rows], training.labels_count, training.weights(rows)
+        )
     start = next(iter(fitted.values())).matrix.shape[0]
     placed = {pattern: (slice(0, start), calibration) for pattern, calibration in fitted.items()}
     for modality in range(modalities):

@@ -99,8 +99,9 @@ def _last(
     present = shown(pattern, int(rows.sum()), len(training.modalities))
     chosen = {name: values[rows] for name, values in training.values.items()}
     z = _averaged(voters.probabilities(chosen, present), shares(votes, present))
-    last = calibrate(z, training.labels[rows], training.labels_count)
-    return last, log_loss(last.probabilities(z), training.labels[rows])
+    labels, weights = training.labels[rows], training.weights(rows)
+    last = calibrate(z, labels, training.labels_count, weights)
+    return last, log_loss(last.probabilities(z), labels, weights)
 
 
 def _best_votes(voters: Voters, training: TrainingInputs) -> Floats:

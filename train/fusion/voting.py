@@ -89,8 +89,9 @@ class Voting:
             present = shown(pattern, int(rows.sum()), count)
             logits, winners = _counted(voters.probabilities(chosen, present), present)
             for number in range(1, count + 1):
-                branch = winners.sum(axis=1) == number
-                found = _temperature(logits[branch], training.labels[rows][branch])
+                branch = np.flatnonzero(winners.sum(axis=1) == number)
+                own = np.flatnonzero(rows)[branch]
+                found = _temperature(logits[branch], training.labels[own], training.weights(own))
                 temperatures[pattern, number] = found
         return FittedVoting(voters, temperatures)
 
@@ -125,13 +126,14 @@ def _gaps(said: Floats, present: Present) -> Floats:
     )
 
 
-def _temperature(logits: Floats, labels: Labels) -> float:
+def _temperature(logits: Floats, labels: Labels, weights: Floats | None) -> float:
     """The one that leaves the least log loss."""
     if len(labels) < _ROWS_MIN:
         return 1.0
 
     def loss(logarithm: float) -> float:
-        return log_loss(np.asarray(softmax(np.exp(logarithm) * logits, axis=1)), labels)
+        probabilities = np.asarray(softmax(np.exp(logarithm) * logits, axis=1))
+        return log_loss(probabilities, labels, weights)
 
     return float(np.exp(minimize_scalar(loss, bounds=_BOUNDS, method="bounded").x))
 

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from train.calibration import Calibration, Labels, calibrate, log_loss
+from train.calibration import Calibration, calibrate, log_loss
+from train.class_weights import row_weights
 from train.fusion.features import Features
 from train.fusion.seam import (
     FittedFusion,
@@ -113,13 +114,8 @@ class WeightedAverage:
         x = features.scaled(training.values, training.present)
         complete, folds = training.complete, training.folds
         ridge, weights = _chosen(features, x[complete], training)
-        space = partial(
-            _space, features, ridge=ridge, weights=weights, labels_count=training.labels_count
-        )
-        parts = {
-            fold: space(x[complete & (folds != fold)], training.labels[complete & (folds != fold)])
-            for fold in np.unique(folds)
-        }
+        space = partial(_space, features, training, x, ridge=ridge, weights=weights)
+        parts = {fold: space(complete & (folds != fold)) for fold in np.unique(folds)}
 
         def own(rows: NDArray[np.int64], present: Present) -> Floats:
             values = features.scaled({n: v[rows] for n, v in training.values.items()}, present)
@@ -130,22 +126,24 @@ class WeightedAverage:
             return logits
 
         calibration = calibrated_beside(training, own)
-        whole = space(x[complete], training.labels[complete])
-        return FittedWeightedAverage(features, whole, calibration)
+        return FittedWeightedAverage(features, space(complete), calibration)
 
 
 def _space(
     features: Features,
+    training: TrainingInputs,
     x: Floats,
-    labels: Labels,
+    rows: Present,
     *,
     ridge: float,
     weights: Floats,
-    labels_count: int,
 ) -> SharedSpace:
-    projections = _projections(features, x, ridge)
-    h = sum(weight * (x @ part) for weight, part in zip(weights, projections, strict=True))
-    return SharedSpace(projections, weights, calibrate(np.asarray(h), labels, labels_count))
+    """Of some rows of the features x."""
+    projections = _projections(features, x[rows], ridge)
+    h = sum(weight * (x[rows] @ part) for weight, part in zip(weights, projections, strict=True))
+    labels, counted = training.labels[rows], training.weights(rows)
+    head = calibrate(np.asarray(h), labels, training.labels_count, counted)
+    return SharedSpace(projections, weights, head)
 
 
 def _projections(features: Features, x: Floats, ridge: float) -> tuple[Floats, ...]:
@@ -174,7 +172,9 @@ def _projections(features: Features, x: Floats, ridge: float) -> tuple[Floats, .
 
 def _chosen(features: Features, x: Floats, training: TrainingInputs) -> tuple[float, Floats]:
     """The ridge and weights with the least log loss of out-of-fold probabilities."""
-    labels, folds = training.labels[training.complete], training.folds[training.complete]
+    complete = training.complete
+    labels, folds = training.labels[complete], training.folds[complete]
+    counted = row_weights(labels, training.labels_count, training.class_weight)
     count = len(training.modalities)
     candidates = [np.array(parts) / _PARTS for parts in cuts(_PARTS, count)]
     losses = np.zeros((len(_RIDGES), len(candidates)))
@@ -185,10 +185,12 @@ def _chosen(features: Features, x: Floats, training: TrainingInputs) -> tuple[fl
             projected = [x @ part for part in projections]
             for place, weights in enumerate(candidates):
                 h = np.einsum("m,mns->ns", weights, projected)
-                head = calibrate(h[others], labels[others], training.labels_count)
-                losses[number, place] += (
-                    log_loss(head.probabilities(h[own]), labels[own]) * own.sum()
+                taught, asked = (
+                    None if counted is None else counted[rows] for rows in (others, own)
                 )
+                head = calibrate(h[others], labels[others], training.labels_count, taught)
+                loss = log_loss(head.probabilities(h[own]), labels[own], asked)
+                losses[number, place] += loss * own.sum()
     best, place = divmod(int(losses.argmin()), len(candidates))
     return _RIDGES[best], candidates[place]
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from schemas.manifest import LabelsFrom
 from schemas.models import Choice
-from train.settings import Cnn, ImageScoring, TrainSettings
+from train.label_origin import figure_name, origin_line
+from train.settings import ClassWeight, Cnn, ImageScoring, TrainSettings
 from tuwen.application import application
 from tuwen.own_strategies import of_training
 from tuwen.screen import drawn, err, out
@@ -29,6 +31,12 @@ OWN_STRATEGY = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE.py", help="A strategy of your own, besides those there are."),
 ]
+IMAGE_RATE = Annotated[
+    float | None, typer.Option(help="Highest learning rate of the CNN. [default: by the CNN]")
+]
+CLASS_WEIGHT = Annotated[
+    ClassWeight, typer.Option(help="balanced: rare labels count as much as frequent ones.")
+]
 CHARACTERS = Annotated[
     tuple[int, int], typer.Option(help="Lengths of character n-grams; 0 0 leaves them out.")
 ]
@@ -48,10 +56,7 @@ def train(
         int | None,
         typer.Option(min=1, help="Passes over the images. [default: by the corpus's size]"),
     ] = None,
-    image_rate: Annotated[
-        float | None,
-        typer.Option(help="Highest learning rate of the CNN. [default: by the CNN]"),
-    ] = DEFAULTS.image_rate,
+    image_rate: IMAGE_RATE = DEFAULTS.image_rate,
     image_scoring: Annotated[
         ImageScoring | None,
         typer.Option(
@@ -60,6 +65,7 @@ def train(
         ),
     ] = DEFAULTS.image_scoring,
     folds: Annotated[int, typer.Option(min=2, help="Of out-of-fold.")] = DEFAULTS.folds,
+    class_weight: CLASS_WEIGHT = DEFAULTS.class_weight,
     characters: CHARACTERS = DEFAULTS.text_characters_ngrams,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = DEFAULTS.seed,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -77,6 +83,7 @@ def train(
         image_rate=image_rate,
         image_scoring=image_scoring,
         folds=folds,
+        class_weight=class_weight,
         text_characters_ngrams=characters,
         seed=seed,
     )
@@ -86,23 +93,30 @@ def train(
     own = of_training(own_strategy or ())
     with drawn(err()) as progress:
         summary = train_models(corpus, models, settings, progress, own)
-        write_report(models, models / REPORT_FILE, progress, corpus)
+        origin = write_report(models, models / REPORT_FILE, progress, corpus).origin.labels_from
     if as_json:
-        figures = {"accuracy": summary.accuracy, "macro_f1": summary.macro_f1}
+        name = figure_name(origin, "test")
+        figures = {name: summary.accuracy, "macro_f1": summary.macro_f1, "labels_from": origin}
         facts = msgspec.to_builtins(summary) | figures
         typer.echo(msgspec.json.encode(facts))
         return
-    for line in summary_lines(summary, models):
+    for line in summary_lines(summary, models, origin):
         out().print(line, markup=False)
 
 
-def summary_lines(summary: "TrainingSummary", models: Path) -> Iterator[str]:
+def summary_lines(
+    summary: "TrainingSummary", models: Path, origin: LabelsFrom | None
+) -> Iterator[str]:
     """The choice, the accuracy, and where everything is."""
     yield from choice_lines(summary.choice)
+    if origin is not None:
+        yield origin_line(origin)
+        yield f"by such labels no strategy is chosen: {summary.strategy} was trained alone"
     yield from notes(summary)
     for used, accuracy in summary.accuracy.items():
         f1 = summary.macro_f1[used]
-        yield f"{used:<8} accuracy {accuracy:.3f}, macro-F1 {f1:.3f} on the test half"
+        name = figure_name(origin, "test")
+        yield f"{used:<8} {name} {accuracy:.3f}, macro-F1 {f1:.3f} on the test half"
     yield f"models in {models}, in {summary.seconds:.0f} s"
     yield f"report in {models / 'report.html'}"
 

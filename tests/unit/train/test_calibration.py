@@ -20,6 +20,23 @@ def test_calibrated_scores_mean_what_they_say(labels_count: int) -> None:
     assert log_loss(probabilities, labels[3000:]) < np.log(labels_count) * 0.6
 
 
+def test_a_row_counts_by_its_weight() -> None:
+    """Weighing a label twice is having each of its rows twice."""
+    chance = np.random.default_rng(3)
+    labels = np.repeat([0, 1], [900, 100])
+    scores = labels[:, None] + chance.normal(0, 1, (1000, 1))
+    twice = np.where(labels == 1, 2.0, 1.0)
+    once_more = np.concatenate((np.arange(1000), np.flatnonzero(labels)))
+    weighed = calibrate(scores - scores[once_more].mean(), labels, 2, twice)
+    doubled = calibrate(scores[once_more] - scores[once_more].mean(), labels[once_more], 2)
+    asked = np.linspace(-2, 3, 7)[:, None]
+    assert weighed.probabilities(asked) == pytest.approx(doubled.probabilities(asked), abs=2e-3)
+    alone = calibrate(scores, labels, 2).probabilities(scores)
+    assert log_loss(alone, labels, twice) == pytest.approx(
+        log_loss(alone[once_more], labels[once_more])
+    )
+
+
 def test_one_margin_serves_two_labels() -> None:
     """A positive margin speaks for the second label."""
     chance = np.random.default_rng(2)

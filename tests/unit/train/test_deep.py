@@ -60,10 +60,21 @@ def test_rows_without_a_target_do_not_count() -> None:
     tf, _ = load()
     logits = {LABEL: tf.constant([[2.0, 0.0], [0.0, 5.0], [-9.0, 1.0]])}
     known, part = np.array([0, 1, -1]), {LABEL: logits[LABEL][:2]}
-    whole = deep._loss(tf, logits, {LABEL: known}, {LABEL: 1.0})
+    whole = deep._loss(tf, logits, {LABEL: known}, {LABEL: 1.0}, None)
     assert float(whole) == pytest.approx(
-        float(deep._loss(tf, part, {LABEL: known[:2]}, {LABEL: 1.0}))
+        float(deep._loss(tf, part, {LABEL: known[:2]}, {LABEL: 1.0}, None))
     )
+
+
+def test_a_row_counts_by_its_label() -> None:
+    """In sum and mean, of the label alone."""
+    tf, _ = load()
+    logits = {LABEL: tf.constant([[2.0, 0.0], [0.0, 5.0], [1.0, 0.0]])}
+    alone = [({LABEL: logits[LABEL][n : n + 1]}, np.array([n % 2])) for n in range(3)]
+    own = [float(deep._loss(tf, said, {LABEL: label}, {LABEL: 1.0}, None)) for said, label in alone]
+    truth, weights = {LABEL: np.array([0, 1, 0])}, np.array([0.75, 1.5])
+    whole = float(deep._loss(tf, logits, truth, {LABEL: 1.0}, weights))
+    assert whole == pytest.approx(np.average(own, weights=weights[[0, 1, 0]]))
 
 
 def test_modality_dropout_takes_one_of_complete_rows_alone() -> None:

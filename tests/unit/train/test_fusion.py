@@ -1,5 +1,6 @@
 """Every strategy: patterns of presence, reproducible, better together than alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from train.fusion.seam import IMAGE, TEXT, FittedFusion, TrainingInputs, pattern
 from train.unseen import Unseen
 
 STRATEGIES = names()
+DEEP = {"attention", "multi-task"}
+"""Their heads' loss is looked at in `test_deep`."""
 
 pytestmark = [
     pytest.mark.training,
@@ -47,6 +50,23 @@ def test_together_they_know_more(fitted: dict[str, FittedFusion], name: str) -> 
         assert calibration_error(probabilities, labels) < 0.1
         accuracy[use] = (probabilities.argmax(axis=1) == labels).mean()
     assert accuracy["both"] > max(accuracy["text"], accuracy["image"]) + 0.03
+
+
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - DEEP))
+def test_labels_that_count_alike_are_found_alike(name: str) -> None:
+    """Of a label that is rare in training more is found, with one modality and with both."""
+    training = fusion_training()
+    few = training.chosen(np.flatnonzero((training.labels != 2) | (np.arange(600) % 10 == 0)))
+    inputs, labels = fusion_inputs(1000, seed=9)
+    rare = labels == 2
+    by_row, by_label = (
+        strategy(name).fit(replace(few, class_weight=weight)) for weight in ("none", "balanced")
+    )
+    for shown in ([1, 0], [0, 1], [1, 1]):
+        present = np.tile(np.array(shown, np.bool_), (1000, 1))
+        said = [each.predict(inputs, present).argmax(axis=1) for each in (by_row, by_label)]
+        without, balanced = ((each[rare] == 2).mean() for each in said)
+        assert balanced > without, shown
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

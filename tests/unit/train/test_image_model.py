@@ -11,11 +11,13 @@ from schemas.progress import Progress, silent
 from train import image_model
 from train.cnn import Heads
 from train.errors import CollapsedError, LeakageError
-from train.image_model import RUNS_MAX, End, Run, fit_cnn, fit_image
+from train.image_model import RUNS_MAX, End, Run, Watch, fit_cnn, fit_image
 from train.image_rows import ImageRows
 from train.settings import ImageScoring, TrainSettings
 from train.side_by_side import Fit, FittedCnn, Lesson
 from train.unseen import Fitted, unseen_scores
+
+EVERY = Watch(np.arange(40), None)
 
 
 @dataclass
@@ -159,16 +161,29 @@ class Says:
 )
 def test_one_answer_for_all_images_is_a_collapse(logits: Any, loss: float, end: End) -> None:
     """And so is a loss that is no number; different answers that say nothing are none."""
-    assert image_model._end(Says(logits), _rows(), np.arange(40), loss) is end
+    assert image_model._end(Says(logits), _rows(), EVERY, loss) is end
 
 
 def test_one_answer_for_one_image_is_no_collapse() -> None:
     """Pictures that are all the same have nothing to tell apart."""
     same = np.zeros_like(_rows().pixels)
     says = Says(np.zeros((40, 2)))
-    assert image_model._end(says, replace(_rows(), pixels=same), np.arange(40), 0.7) is (
-        End.NOTHING_LEARNED
-    )
+    end = image_model._end(says, replace(_rows(), pixels=same), EVERY, 0.7)
+    assert end is End.NOTHING_LEARNED
+
+
+def test_watched_rows_of_a_rare_label_count_as_much_as_the_others() -> None:
+    """Whoever says the frequent label of all knows nothing then, and the loss shows it."""
+    rows = replace(_rows(), labels=np.repeat([0, 1], [36, 4]))
+    says = Says(np.tile([4.0, 0.0], (40, 1)))
+    alike, _ = image_model._measured(says, rows, EVERY)
+    weights = np.repeat([40 / 72, 40 / 8], [36, 4])
+    balanced, accuracy = image_model._measured(says, rows, Watch(np.arange(40), weights))
+    sure, wrong = np.log1p(np.exp([-4.0, 4.0]))
+    assert alike == pytest.approx((36 * sure + 4 * wrong) / 40)
+    assert balanced == pytest.approx((sure + wrong) / 2)
+    assert accuracy == 0.9
+    assert image_model._entropy(rows.labels, weights) == pytest.approx(np.log(2))
 
 
 def test_held_out_images_are_scored_by_a_cnn_that_never_saw_them(seeds: list[int]) -> None:

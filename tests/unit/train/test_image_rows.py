@@ -1,5 +1,7 @@
 """What the heads of a CNN are taught: labels, and opinions of CNNs that never saw the row."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,20 @@ def test_one_score_speaks_of_the_second_label() -> None:
     taught = _rows(Heads(2, 3), [[np.log(3)], [-50.0]]).taught("brief")
     assert taught[LABEL_HEAD] == pytest.approx(np.array([[0.125, 0.875], [1, 0]]))
     assert set(taught) == {LABEL_HEAD}
+
+
+def test_a_row_is_taught_by_the_weight_of_its_class() -> None:
+    """All rows of a label count as much as those of any other; what is unknown counts nothing."""
+    rows = replace(
+        _rows(Heads(2, 3)),
+        ids=tuple("abcd"),
+        labels=np.array([0, 0, 0, 1]),
+        targets=np.array([2, -1, 2, 0]),
+    )
+    taught = rows.taught("compact", "balanced")
+    assert taught[LABEL_HEAD].sum(axis=0) == pytest.approx(np.array([2, 2]))
+    assert taught[TARGET_HEAD].sum(axis=0) == pytest.approx(np.array([1.5, 0, 1.5]))
+    assert taught[TARGET_HEAD][1].tolist() == [0, 0, 0]
 
 
 def test_chosen_rows_keep_their_opinions() -> None:

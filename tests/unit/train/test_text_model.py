@@ -6,6 +6,7 @@ from random import Random
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from features.text import TextVectoriser, terms_of
 from schemas.manifest import FileSpec, TextBlock
@@ -81,6 +82,27 @@ def test_equal_seeds_give_equal_models(fitted: TextTraining, tmp_path: Path) -> 
         training.model.model.save(tmp_path / folder)
     first, second = (tmp_path / folder / "model.npz" for folder in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_rare_label_is_found_more_often_when_labels_count_alike() -> None:
+    """By the SVM itself: out of fold its margin is the highest for more of the label's rows."""
+    rows = _rows()
+    kept = np.flatnonzero((rows.labels != 2) | (np.arange(ROWS) % 15 == 2))
+    few = TextRows(
+        tuple(rows.ids[row] for row in kept),
+        tuple(rows.texts[row] for row in kept),
+        rows.labels[kept],
+        rows.labels[kept],
+        3,
+        rows.folds[kept],
+    )
+    found = {
+        weight: fit_text(few, replace(BOTH_BLOCKS, class_weight=weight), None).scores.scores
+        for weight in ("none", "balanced")
+    }
+    rare = few.labels == 2
+    recall = {weight: (scores[rare].argmax(axis=1) == 2).mean() for weight, scores in found.items()}
+    assert recall["balanced"] > recall["none"]
 
 
 def test_one_margin_for_two_labels() -> None:
