@@ -1,7 +1,7 @@
 """Texts and targets to TF-IDF with a linear SVM, one-vs-rest, and out-of-fold margins.
 
-Terms come from `features`, the code that serves; weighting and SVM are scikit-learn's. The SVM's
-target is `text_label` where the corpus has it, what the text itself shows, else `label`.
+Terms come from `features`, the code that serves; TF-IDF is scikit-learn's. The SVM's target is
+`text_label` where the corpus has it, what the text itself shows, else `label`.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.svm import LinearSVC
 
 from features.text import TextVectoriser, terms_of
 from schemas.manifest import FileSpec, TextBlock
@@ -26,9 +25,9 @@ from train.calibration import Labels, calibrate, log_loss
 from train.class_weights import for_scikit_learn, row_weights
 from train.settings import TrainSettings
 from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
+from train.weighted_svm import WeightedSvm, fit_weighted_svm
 
 _NOT_YET_HASHED: Final = ""
-_ITERATIONS_MAX: Final = 5000
 TOKENS_LENGTH: Final = 64
 """Words of a text that a strategy attends to."""
 _TOKEN_SIDES: Final = 32
@@ -49,19 +48,19 @@ class Vectoriser:
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """Vectorisers side by side, scikit-learn's LinearSVC on them, and the projection to the
-    embedding float64[ΣV,D], if any.
+    """Vectorisers side by side, the SVM on them, and the projection to the embedding
+    float64[ΣV,D], if any.
     """
 
     vectorisers: tuple[Vectoriser, ...]
-    svm: Any
+    svm: WeightedSvm
     embedding: Floats | None
     tokens: Floats | None = None
     """float64[V,D]: a row for each term of the first block, for single units in their order."""
 
     def outputs(self, x: sparse.csr_matrix) -> dict[str, Floats]:
         """`text.scores` float64[N,Kt], `text.embedding` float64[N,D], by scikit-learn."""
-        outputs = {"text.scores": _margins(x, self.svm)}
+        outputs = {"text.scores": self.svm.margins(x)}
         if self.embedding is not None:
             outputs["text.embedding"] = np.asarray(x @ self.embedding)
         return outputs
@@ -81,7 +80,7 @@ class TextModel:
 
     def save(self, folder: Path) -> None:
         """Write vocabularies and model.npz as `schemas.models` says."""
-        arrays = {"coefficients": self.svm.coef_, "intercepts": self.svm.intercept_}
+        arrays = {"coefficients": self.svm.coefficients, "intercepts": self.svm.intercepts}
         if self.embedding is not None:
             arrays["embedding"] = self.embedding
         if self.tokens is not None:
@@ -183,12 +182,11 @@ def _vectoriser(block: TextBlock, texts: Sequence[str], settings: TrainSettings)
     return Vectoriser(block, tfidf.fit(terms_of(block, texts)))
 
 
-def _fit_svm(x: sparse.csr_matrix, targets: Labels, cost: float, settings: TrainSettings) -> Any:
+def _fit_svm(
+    x: sparse.csr_matrix, targets: Labels, cost: float, settings: TrainSettings
+) -> WeightedSvm:
     weight = for_scikit_learn(settings.class_weight)
-    svm = LinearSVC(
-        C=cost, class_weight=weight, random_state=settings.seed, max_iter=_ITERATIONS_MAX
-    )
-    return svm.fit(x, targets)
+    return fit_weighted_svm(x, targets, cost, settings.seed, weight)
 
 
 def _best_cost(
@@ -217,15 +215,10 @@ def _out_of_fold(
         others, own = np.flatnonzero(rows.folds != fold), np.flatnonzero(rows.folds == fold)
         svm = _fit_svm(x[others], rows.targets[others], cost, settings)
         fitted = Fitted(f"text model of fold {fold}", svm, frozenset(ids[others].tolist()))
-        margins = unseen_scores(fitted, ids[own].tolist(), partial(_margins, x[own]))
+        margins = unseen_scores(fitted, ids[own].tolist(), partial(WeightedSvm.margins, x=x[own]))
         parts.append(margins)
         folds.append(fitted)
     return tuple(folds), joined(parts, rows.ids)
-
-
-def _margins(x: sparse.csr_matrix, svm: Any) -> Floats:
-    margins = np.asarray(svm.decision_function(x), np.float64)
-    return margins.reshape(len(margins), -1)
 
 
 def _projection(x: sparse.csr_matrix, width: int, seed: int) -> Floats:
