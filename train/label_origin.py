@@ -8,6 +8,7 @@ import msgspec
 from schemas.manifest import LabelsFrom
 from schemas.progress import Progress
 from train.errors import CorpusError
+from train.rows import Half
 
 ORIGIN_FILE: Final = "labels.json"
 
@@ -29,8 +30,22 @@ def read_origin(corpus: Path) -> LabelsFrom | None:
         raise CorpusError(f"{file} cannot be read: {error}: label the corpus anew") from error
 
 
-def told_as_agreement(progress: Progress) -> Progress:
+def figure_name(origin: LabelsFrom | None, half: Half) -> str:
+    """What the share of a half's rows is called that a model labels as the half does."""
+    return "agreement" if origin is not None and half in origin.halves else "accuracy"
+
+
+def origin_line(origin: LabelsFrom) -> str:
+    """Where labels come from, in one line."""
+    halves = " and the ".join({"train": "training", "test": "test"}[half] for half in origin.halves)
+    names = ", ".join(f"{each.name} ({each.words:,} words)" for each in origin.lexicons)
+    return f"labels of the {halves} half come from lexicons, not from people: {names}"
+
+
+def in_words_of(origin: LabelsFrom | None, progress: Progress) -> Progress:
     """The same progress, which calls agreement with lexicons by its name."""
+    if origin is None:
+        return progress
 
     def told(step: str, done: int, total: int, note: str = "") -> None:
         progress(step, done, total, note.replace("accuracy", "agreement"))

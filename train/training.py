@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from os import getpid
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +15,7 @@ from schemas.manifest import Evaluation
 from schemas.models import Choice
 from schemas.progress import Progress
 from train.calibration import Labels
-from train.choice import FOLDS_MIN, Judged, choose, compare
+from train.choice import FOLDS_MIN, Judged, allowed, choose, compare
 from train.cnn import Heads
 from train.corpus import Corpus, load
 from train.enough import check_declared, check_prepared
@@ -32,6 +33,7 @@ from train.fusion.seam import (
 )
 from train.image_model import fit_image
 from train.image_rows import ImageRows
+from train.label_origin import in_words_of
 from train.models_folder import Tested, Trained, is_models_folder, write_models
 from train.prepared import Prepared, prepare_test, prepare_train
 from train.settings import TrainSettings
@@ -97,14 +99,17 @@ def train(
 
     Raises:
         CorpusError: the corpus cannot be used.
-        SettingError: a strategy is unknown, or there are too few folds to compare several.
+        SettingError: a strategy is unknown, there are too few folds to compare several, or labels
+            of lexicons should choose between several.
         FileExistsError: `out` holds something else than models.
     """
     clock = _Clock()
     _check_out(out)
-    strategies = strategies_named(settings.strategies, own)
-    _check_comparable(strategies, settings)
+    _check_comparable(strategies_named(settings.strategies, own), settings)
     read = load(corpus)
+    named = allowed(settings.strategies, read.labels_from)
+    strategies, progress = strategies_named(named, own), in_words_of(read.labels_from, progress)
+    settings = msgspec.structs.replace(settings, strategies=named)
     settings = settings.resolved(sum(row.image is not None for row in read.train))
     half, test = _prepared(read, strategies, settings, progress)
     clock.step("reading")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from schemas.manifest import GraphSpec, Manifest, Parity, TensorSpec
+from train.label_origin import figure_name, origin_line
 
 
 def parity_lines(parity: Parity) -> Iterator[str]:
@@ -47,10 +48,13 @@ def manifest_lines(manifest: Manifest) -> Iterator[str]:
 
 def _evaluation(manifest: Manifest) -> Iterator[str]:
     figures = manifest.evaluation
+    if manifest.labels_from is not None:
+        yield origin_line(manifest.labels_from)
+    name = figure_name(manifest.labels_from, "test")
     for used, accuracy in figures.accuracy.items():
         error = figures.calibration_error.get(used)
         calibration = "" if error is None else f", calibration error {error:.3f}"
-        yield f"{'accuracy':<11} {used:<6} {accuracy:.3f}{calibration}"
+        yield f"{name:<11} {used:<6} {accuracy:.3f}{calibration}"
     if manifest.settings.get("calibrated") is False:
         yield f"{'scores':<11} uncalibrated, and not evaluated: no corpus was given"
         return

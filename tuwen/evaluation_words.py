@@ -1,19 +1,23 @@
 """Put the figures of an evaluation into words."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from inference.judging import Accuracy
 from schemas.verdict import ModelName
 from tuwen.evaluation import BundleFigures, Comparison
 
+ACCURACY: Final = "accuracy"
+"""What is right is called so; against labels of lexicons it is agreement."""
 
-def figure_lines(figures: BundleFigures) -> Iterator[str]:
-    """How right a bundle is, by what, and at what cost."""
+
+def figure_lines(figures: BundleFigures, name: str = ACCURACY) -> Iterator[str]:
+    """How right a bundle is, by what, and at what cost; `name` is what that is called here."""
     yield f"{_named(figures.model)}, {figures.model.strategy}: {figures.rows:,} rows"
-    yield f"{'accuracy':<18} {_accuracy(figures.accuracy)}"
-    for name, part in figures.by_presence.items():
+    yield f"{name:<18} {_accuracy(figures.accuracy)}"
+    for presence, part in figures.by_presence.items():
         yield (
-            f"  {name:<16} {_accuracy(part.accuracy)}, "
+            f"  {presence:<16} {_accuracy(part.accuracy)}, "
             f"calibration error {part.calibration_error:.3f}"
         )
     yield f"{'macro-F1':<18} {figures.macro_f1:.3f}"
@@ -25,10 +29,12 @@ def figure_lines(figures: BundleFigures) -> Iterator[str]:
     )
 
 
-def comparison_lines(comparison: Comparison, truth_rows: int) -> Iterator[str]:
+def comparison_lines(
+    comparison: Comparison, truth_rows: int, name: str = ACCURACY
+) -> Iterator[str]:
     """Which of two bundles is better, if that can be said, and where they differ."""
     found = comparison.accuracy
-    yield verdict_on(comparison)
+    yield verdict_on(comparison, name)
     yield (
         f"{'difference':<18} {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}) "
         f"of {found.rows:,} rows; McNemar's p {found.p_value:.2g}"
@@ -44,13 +50,18 @@ def comparison_lines(comparison: Comparison, truth_rows: int) -> Iterator[str]:
         yield f"  {flip.id}  is {flip.truth}: {flip.one}, and {flip.other} by the other"
 
 
-def verdict_on(comparison: Comparison) -> str:
-    """One sentence: better, worse, or no telling."""
+def verdict_on(comparison: Comparison, name: str = ACCURACY) -> str:
+    """One sentence: better, worse, or no telling. Agreement makes none the better one."""
     one, other = _named(comparison.one), _named(comparison.other)
     found = comparison.accuracy
     if not comparison.significant:
         return f"{one} and {other} cannot be told apart on these rows"
     better, worse = (one, other) if found.value > 0 else (other, one)
+    if name != ACCURACY:
+        return (
+            f"{better} agrees with the lexicons on {abs(found.value):.3f} more of the rows than "
+            f"{worse}, which does not make it better: that takes labels of people"
+        )
     return f"{better} is better than {worse}: {abs(found.value):.3f} more of the rows are right"
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from inference.judging import Accuracy, LabelFigures
-from schemas.manifest import Parity
+from schemas.manifest import LabelsFrom, Parity
 from schemas.models import ComparedStrategy
 
 Use = Literal["text", "image", "fused"]
@@ -40,6 +40,8 @@ class Origin(Figures, frozen=True):
     seed: int
     settings: dict[str, object]
     versions: dict[str, str]
+    labels_from: LabelsFrom | None = None
+    """With the test half in its `halves`, every accuracy of the report is agreement."""
 
 
 class Bin(Figures, frozen=True):

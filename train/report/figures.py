@@ -65,6 +65,7 @@ def _origin(material: Material) -> Origin:
         models.seed,
         cast("dict[str, object]", models.settings),
         models.versions,
+        models.labels_from,
     )
 
 

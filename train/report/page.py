@@ -22,7 +22,7 @@ def page(report: Report, language: Language, pictures: Mapping[str, str], json_n
     """The HTML. `pictures` are `data:` URIs by the image's path in the corpus; what is not there
     is said to be missing. Every text and label is escaped.
     """
-    words = words_of(language)
+    words = words_for(report, language)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -43,6 +43,24 @@ def words_of(language: Language) -> dict[str, Any]:
     return tomllib.loads(content)
 
 
+def words_for(report: Report, language: Language) -> dict[str, Any]:
+    """The words of a language; of labels that lexicons gave, those of agreement."""
+    words = words_of(language)
+    instead = words.pop("from_lexicons")
+    origin = report.origin.labels_from
+    for half in () if origin is None else origin.halves:
+        words = _replaced(words, instead[half])
+    return words
+
+
+def _replaced(words: Mapping[str, Any], instead: Mapping[str, Any]) -> dict[str, Any]:
+    """The words with some of them in place of others of the same name, part by part."""
+    return {**words} | {
+        name: _replaced(words.get(name, {}), value) if isinstance(value, Mapping) else value
+        for name, value in instead.items()
+    }
+
+
 def _plots(report: Report, words: Mapping[str, Any]) -> dict[str, Any]:
     """Plots by part of the page; those of calibration by strategy and use."""
     on_plots = {**words, **words["plots"]}
@@ -50,7 +68,9 @@ def _plots(report: Report, words: Mapping[str, Any]) -> dict[str, Any]:
     if len(report.strategies) > 1:
         drawn["comparison"] = plots.comparison(report.strategies, on_plots)
     if report.learning_curve:
-        drawn["learning"] = plots.learning(report.learning_curve, on_plots)
+        # Its pictures are of the training half, whose labels may be others' than the test half's.
+        own = {"accuracy": words["learning"]["accuracy"]}
+        drawn["learning"] = plots.learning(report.learning_curve, {**on_plots, **own})
     weighing = [each for each in report.strategies if each.weights]
     if weighing:
         drawn["weights"] = plots.weights(weighing, on_plots)

@@ -6,6 +6,8 @@ from typing import Annotated
 import msgspec
 import typer
 
+from schemas.manifest import LabelsFrom
+from train.label_origin import figure_name, origin_line, read_origin
 from train.rows import Half
 from tuwen.answers import answer, check_labels, read_half
 from tuwen.application import application
@@ -27,6 +29,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     bundle: BundleFigures
     against: BundleFigures | None
     comparison: Comparison | None
+    labels_from: LabelsFrom | None
+    """With this half in its `halves`, all figures are agreement with lexicons."""
 
 
 @app.command(epilog="Example:  tuwen evaluate bundle corpus --against yesterdays-bundle")
@@ -60,6 +64,7 @@ def evaluate(
         judge(first, rows),
         judge(others[0], rows) if others else None,
         compare(first, others[0], rows) if others else None,
+        read_origin(corpus),
     )
     if as_json:
         typer.echo(msgspec.json.encode(found))
@@ -68,13 +73,16 @@ def evaluate(
 
 
 def _show(found: Evaluation) -> None:
-    console = out()
+    console, origin = out(), found.labels_from
+    name = figure_name(origin, found.half)
+    if origin is not None:
+        console.print(origin_line(origin), markup=False)
     for figures in (found.bundle, found.against):
         if figures is not None:
-            for line in figure_lines(figures):
+            for line in figure_lines(figures, name):
                 console.print(line, markup=False)
             console.print(table(label_rows(figures)))
             console.print(table(confusion_rows(figures)))
     if found.comparison is not None:
-        for line in comparison_lines(found.comparison, found.bundle.rows):
+        for line in comparison_lines(found.comparison, found.bundle.rows, name):
             console.print(line, markup=False)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from schemas.manifest import LabelsFrom
 from schemas.progress import silent
 from tests.unit.train.fusion_rows import LABELS, fusion_training
-from train.choice import Judged, choose, compare, holm, judge
+from train.choice import Judged, allowed, choose, compare, holm, judge
+from train.errors import SettingError
 from train.fusion.registry import strategy
 from train.fusion.seam import Present, TrainingInputs
 from train.unseen import Floats
@@ -110,3 +112,28 @@ def test_holm_corrects_by_rank_and_never_falls() -> None:
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+LEXICONS = LabelsFrom((), {}, ("train",), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("named", "left"),
+    [
+        (("all",), ("soft-voting",)),
+        (("all", "voting"), ("soft-voting",)),
+        (("ensemble",), ("ensemble",)),
+    ],
+)
+def test_labels_of_lexicons_leave_one_strategy_alone(
+    named: tuple[str, ...], left: tuple[str, ...]
+) -> None:
+    """The named one; of all, the one that learns least from labels. Labels of people leave all."""
+    assert allowed(named, LEXICONS) == left
+    assert allowed(named, None) == named
+
+
+def test_labels_of_lexicons_choose_between_no_strategies() -> None:
+    """Who names several is asked for one."""
+    with pytest.raises(SettingError, match=r"chooses no strategy: name one .* ensemble, voting"):
+        allowed(("ensemble", "voting"), LEXICONS)

@@ -230,3 +230,41 @@ def test_what_cannot_be_judged_is_refused_by_name(
     shown = capsys.readouterr()
     assert words in shown.err
     assert shown.out == ""
+
+
+def lexicons_gave(*halves: str) -> None:
+    """Say of the corpus that lexicons gave the labels of these halves."""
+    used = {"name": "mine.txt", "sha256": "0" * 64, "words": 12, "coverage": 0.5}
+    origin = {"lexicons": [used], "rule": {}, "halves": halves, "coverage": 0.5}
+    Path("corpus", "labels.json").write_text(json.dumps(origin), encoding="utf-8")
+
+
+def test_figures_on_labels_of_lexicons_are_called_agreement(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Never accuracy; on a half of people they are that."""
+    lexicons_gave("train", "test")
+    assert run(["evaluate", "bundle", "corpus"]) == 0
+    shown = capsys.readouterr().out
+    assert "come from lexicons, not from people: mine.txt (12 words)" in shown
+    assert "agreement          0.833" in shown
+    assert "accuracy" not in shown
+    lexicons_gave("train")
+    assert run(["evaluate", "bundle", "corpus"]) == 0
+    shown = capsys.readouterr().out
+    assert "accuracy           0.833" in shown
+    assert "agreement" not in shown
+    assert evaluated(capsys)["labels_from"]["halves"] == ["train"]
+
+
+def test_agreement_with_lexicons_makes_no_bundle_the_better_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """However significant the difference is."""
+    write_contrary_bundle("contrary")
+    write_half("test", [{**ROWS[0], "id": f"t{number}"} for number in range(20)])
+    lexicons_gave("train", "test")
+    assert run(["evaluate", "bundle", "corpus", "--against", "contrary"]) == 0
+    shown = capsys.readouterr().out
+    assert "agrees with the lexicons on 1.000 more of the rows than contrary" in shown
+    assert "is better than" not in shown
