@@ -14,7 +14,7 @@ from schemas.manifest import LabelsFrom
 from train.corpus_report import CorpusReport, examine
 from train.errors import CorpusError
 from train.label_origin import ORIGIN_FILE, read_origin
-from train.rows import HALVES, Half, Row, RowFields, read_fields, row_of
+from train.rows import HALVES, Half, Row, RowFields, place, read_fields, row_of
 
 _KEEP_APART = "keep each post in one half, or divide all rows anew with `tuwen corpus split`"
 
@@ -62,7 +62,7 @@ def load(path: Path) -> Corpus:
     rows, names = {}, {}
     for half in HALVES:
         lines = list(read_fields(path, half))
-        rows[half] = tuple(row_of(fields, path, half, number) for number, fields in lines)
+        rows[half] = tuple(row_of(fields, place(path, half, n)) for n, fields in lines)
         names.update({(half, number): fields for number, fields in lines})
     _check_ids(rows)
     labels = _labels(names)

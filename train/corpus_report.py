@@ -1,7 +1,7 @@
 """Examine a corpus and report all that is wrong with it or worth knowing, without stopping."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -12,7 +12,7 @@ import msgspec
 from features.images import ImageLimits, ImageProblem, decode
 from schemas.manifest import ImageInput
 from train.errors import CorpusError
-from train.rows import HALVES, ROW_FIELDS, Half, Row, RowFields, decoded, raw_rows, row_of
+from train.rows import HALVES, ROW_FIELDS, Half, Row, RowFields, decoded, place, raw_rows, row_of
 
 EXAMPLES_MAX = 5
 _LIMITS = ImageLimits(bytes_max=64 * 1024 * 1024, pixels_max=80_000_000)
@@ -130,7 +130,7 @@ def examine(path: Path) -> CorpusReport:
     _note_shared_posts(rows, hashes, notes)
     _note_duplicates(texts, Finding.DUPLICATE_TEXT, Finding.SHARED_TEXT, notes)
     _note_duplicates(images, Finding.DUPLICATE_IMAGE, Finding.SHARED_IMAGE, notes)
-    reports = {half: _half_report(fields[half]) for half in HALVES}
+    reports = {half: half_report(fields[half]) for half in HALVES}
     return CorpusReport(path, reports, notes.found())
 
 
@@ -141,7 +141,7 @@ def _readable(path: Path, half: Half, notes: _Notes) -> Iterator[tuple[Row, RowF
         unknown.update((decoded(line) or {}).keys() - ROW_FIELDS)
         try:
             fields = decoder.decode(line)
-            yield row_of(fields, path, half, number), fields
+            yield row_of(fields, place(path, half, number)), fields
         except (msgspec.DecodeError, UnicodeDecodeError, CorpusError) as error:
             notes.note(Finding.BROKEN_ROW, [f"{half}.jsonl line {number}: {error}"])
     notes.note(Finding.UNKNOWN_FIELD, sorted(unknown))
@@ -201,7 +201,8 @@ def _note_duplicates(
     notes.note(across, sorted(counts["train"].keys() & counts["test"].keys()))
 
 
-def _half_report(fields: list[tuple[Row, RowFields]]) -> HalfReport:
+def half_report(fields: Sequence[tuple[Row, RowFields]]) -> HalfReport:
+    """Its rows counted."""
     rows = [row for row, _ in fields]
     labels = Counter((row.label, raw.label_name or str(row.label)) for row, raw in fields)
     return HalfReport(

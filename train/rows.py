@@ -69,7 +69,7 @@ def read_fields(path: Path, half: Half) -> Iterator[tuple[int, RowFields]]:
         try:
             yield number, decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            told = f"{path / half}.jsonl line {number}: {error}"
+            told = f"{place(path, half, number)}: {error}"
             raise CorpusError(f"{told}{_remedy(line)}") from error
     if empty:
         raise CorpusError(f"{path / half}.jsonl holds no row: each half needs some")
@@ -82,11 +82,15 @@ def _remedy(line: bytes) -> str:
     return "; `tuwen label` labels texts without people" if unlabelled else ""
 
 
-def row_of(fields: RowFields, path: Path, half: Half, number: int) -> Row:
+def place(path: Path, half: Half, number: int) -> str:
+    """Where a row stands, for people."""
+    return f"{path / half}.jsonl line {number}"
+
+
+def row_of(fields: RowFields, where: str) -> Row:
     """The row that the fields make. Raises CorpusError when they make none."""
     text = fields.text if fields.text and not fields.text.isspace() else None
     image = fields.image or None
-    where = f"{path / half}.jsonl line {number}"
     if text is None and image is None:
         raise CorpusError(f"{where}: {fields.id!r} has neither text nor image")
     for name in ("label", "text_label", "image_label"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from schemas.progress import Progress
 from schemas.verdict import ModelName
-from train.rows import Half, read_fields, row_of
+from train.rows import Half, place, read_fields, row_of
 from tuwen.classification import Stages, record
 from tuwen.failures import Failed
 from tuwen.sending import CorpusRow, post_of
@@ -49,7 +49,7 @@ def read_half(corpus: Path, half: Half) -> tuple[LabelledPost, ...]:
     """
     posts = []
     for number, fields in read_fields(corpus, half):
-        row = row_of(fields, corpus, half, number)
+        row = row_of(fields, place(corpus, half, number))
         post = decode(record(post_of(CorpusRow(row.id, row.text, row.image))))
         label = fields.label_name or str(fields.label)
         posts.append(LabelledPost(row.id, post, label, f"{corpus / half}.jsonl line {number}"))

@@ -1,7 +1,8 @@
-"""Make a corpus of demo posts, or check one of yours."""
+"""Make a corpus of demo posts or of a file of rows of yours, or check one."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
@@ -11,7 +12,9 @@ from tuwen.failures import Failed
 from tuwen.screen import drawn, err, out
 
 if TYPE_CHECKING:
-    from train.corpus_report import CorpusReport
+    from train.corpus_report import CorpusReport, HalfReport
+    from train.rows import Half
+    from train.splitting.split import SplitReport
 
 app = group(example="tuwen corpus generate corpus")
 
@@ -62,15 +65,69 @@ def check(
         raise Failed(f"{folder} cannot be trained on: correct what is marked with ✗")
 
 
+@app.command(epilog="Example:  tuwen corpus split posts.csv --out corpus")
+def split(
+    file: Annotated[
+        Path, typer.Argument(metavar="ROWS", help="JSON Lines or CSV; images lie beside it.")
+    ],
+    *,
+    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="The corpus, a new folder.")],
+    by: Annotated[
+        Literal["group", "time"],
+        typer.Option(help="group: by chance and label; time: the latest rows are tested on."),
+    ] = "group",
+    group_by: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="Rows of one value of it stay together, too."),
+    ] = None,
+    test_share: Annotated[float, typer.Option(help="Of the rows, to test on.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the chance in group.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Divide one file of rows into a corpus; what has one text or image stays on one side.
+
+    A row has id, text, image, label, and, if you like, label_name and time.
+
+    Needs the extra: pip install 'tuwen[train]'.
+    """
+    from train.splitting.split import SplitSettings
+    from train.splitting.split import split as split_rows
+
+    settings = SplitSettings(by, group_by, test_share, seed)
+    with drawn(err()) as progress:
+        report = split_rows(file, folder, settings, progress)
+    if as_json:
+        typer.echo(msgspec.json.encode(report, enc_hook=str))
+        return
+    for line in split_lines(report):
+        out().print(line, markup=False)
+
+
+def split_lines(report: "SplitReport") -> Iterator[str]:
+    """What went where."""
+    yield from _half_lines(report.halves)
+    yield (
+        f"{report.groups:,} groups: {report.rows_together:,} rows share a text, an image or a "
+        "field with others, and stand on one side with them"
+    )
+    if report.test_from is not None:
+        yield f"the test half begins at {report.test_from}"
+    yield f"corpus in {report.path}, with {report.images:,} images"
+
+
+def _half_lines(halves: "Mapping[Half, HalfReport]") -> Iterator[str]:
+    for half, facts in halves.items():
+        labels = ", ".join(f"{name} {count:,}" for name, count in facts.labels.items())
+        yield (
+            f"{half:<6} {facts.rows:>7,} rows: {facts.complete:,} complete, {facts.text_only:,} "
+            f"with text alone, {facts.image_only:,} with image alone; {labels}"
+        )
+
+
 def _show(report: "CorpusReport") -> None:
     console = out()
-    for half, facts in report.halves.items():
-        labels = ", ".join(f"{name} {count:,}" for name, count in facts.labels.items())
-        console.print(
-            f"{half:<6} {facts.rows:>7,} rows: {facts.complete:,} complete, {facts.text_only:,} "
-            f"with text alone, {facts.image_only:,} with image alone; {labels}",
-            markup=False,
-        )
+    for line in _half_lines(report.halves):
+        console.print(line, markup=False)
     for found in report.found:
         mark = "✗" if found.fatal else "·"
         examples = ", ".join(found.examples)

@@ -73,3 +73,37 @@ def test_an_unknown_strategy_is_refused_with_those_there_are(
     """Before TensorFlow is even imported."""
     assert run(["train", str(corpus), "--out", "models", "--strategy", "magic"]) == 2
     assert "soft-voting" in capsys.readouterr().err
+
+
+TABLE = "id,text,image,label,time\n" + "".join(
+    f"r{n},文字{n},,{('差评', '好评')[n % 2]},2026-01-{n + 1:02}\n" for n in range(20)
+)
+
+
+def test_a_table_becomes_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What went where is told, for people and for a program."""
+    (tmp_path / "posts.csv").write_text(TABLE, encoding="utf-8-sig")
+    rows = str(tmp_path / "posts.csv")
+    assert run(["corpus", "split", rows, "--out", str(tmp_path / "one")]) == 0
+    said = capsys.readouterr().out
+    assert "16 rows" in said
+    assert "好评 2, 差评 2" in said
+    command = ["corpus", "split", rows, "--out", str(tmp_path / "two"), "--by", "time", "--json"]
+    assert run(command) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["halves"]["test"]["rows"] == 4
+    assert report["test_from"] == "2026-01-17"
+    assert run(["corpus", "check", str(tmp_path / "two")]) == 0
+
+
+def test_a_table_that_is_none_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what is wrong with it; an impossible share is refused before it is read."""
+    (tmp_path / "posts.csv").write_text("id,text\na,b\n", encoding="utf-8")
+    command = ["corpus", "split", str(tmp_path / "posts.csv"), "--out", str(tmp_path / "corpus")]
+    assert run(command) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "no column 'label'" in said
+    assert run([*command, "--test-share", "1"]) == 2
