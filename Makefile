@@ -1,6 +1,6 @@
 # The one door: each target sets up what it needs. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: setup demo test check mutate bench chaos quality schemas locks clean help
+.PHONY: setup demo test check mutate bench chaos quality case-study schemas locks clean help
 
 # With it set, every process would compile all that it imports anew: 10 s for TensorFlow alone.
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,6 +41,9 @@ chaos: setup ## kill workers under load, and count what comes out
 quality: setup ## train on a real corpus, export, and send its test half through Kafka
 	@$(python) -m benchmarks.quality $(ARGS)
 
+case-study: setup ## the five steps by the plain libraries, and what four mistakes cost
+	@$(python) -m benchmarks.case_study $(ARGS)
+
 schemas: setup ## write the JSON Schemas anew, after a contract has changed
 	@$(python) -P -m schemas.json_schema
 
@@ -57,4 +60,4 @@ clean: ## remove .venv, state and caches; what the demo made goes too
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
