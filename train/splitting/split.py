@@ -16,10 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.manifest import LabelsFrom
 from schemas.progress import Progress
 from train.corpus_report import HalfReport, half_report
 from train.errors import CorpusError, SettingError
 from train.groups import group_numbers
+from train.label_origin import read_origin, write_origin
 from train.rows import HALVES, Half, Row, RowFields, row_of
 from train.splitting.division import Test, by_group, by_time
 from train.splitting.moments import TIME, moments
@@ -65,6 +67,7 @@ class SplitReport:
     rows_together: int
     images: int
     test_from: str | None
+    labels_from: LabelsFrom | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ def split(file: Path, out: Path, settings: SplitSettings, progress: Progress) ->
         half: [post for post, own in zip(posts, test, strict=True) if own == (half == "test")]
         for half in HALVES
     }
-    images = _write(out, halves, progress)
+    origin = _origin(file)
+    images = _write(out, halves, origin, progress)
     sizes = np.bincount(groups)
     return SplitReport(
         out,
@@ -112,6 +116,7 @@ def split(file: Path, out: Path, settings: SplitSettings, progress: Progress) ->
         int(sizes[sizes > 1].sum()),
         images,
         None if times is None else _test_from(given, groups, times, test),
+        origin,
     )
 
 
@@ -218,7 +223,19 @@ def _test_from(
     return str(given[last[times[last].argmin()]].fields[TIME])
 
 
-def _write(out: Path, halves: Mapping[Half, Sequence[_Post]], progress: Progress) -> int:
+def _origin(file: Path) -> LabelsFrom | None:
+    """Where the labels come from, when not from people; rows of that file go to both halves."""
+    origin = read_origin(file.parent)
+    people = origin is None or (file.stem in HALVES and file.stem not in origin.halves)
+    return None if origin is None or people else msgspec.structs.replace(origin, halves=HALVES)
+
+
+def _write(
+    out: Path,
+    halves: Mapping[Half, Sequence[_Post]],
+    origin: LabelsFrom | None,
+    progress: Progress,
+) -> int:
     """The folder, written beside and then renamed; how many images it has."""
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     posts = [post for half in HALVES for post in halves[half]]
@@ -232,6 +249,8 @@ def _write(out: Path, halves: Mapping[Half, Sequence[_Post]], progress: Progress
             lines = b"".join(msgspec.json.encode(post.content) + b"\n" for post in halves[half])
             with (beside / f"{half}.jsonl").open("xb") as rows:
                 rows.write(lines)
+        if origin is not None:
+            write_origin(beside, origin)
         beside.rename(out)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

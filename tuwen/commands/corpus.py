@@ -112,6 +112,10 @@ def split_lines(report: "SplitReport") -> Iterator[str]:
     )
     if report.test_from is not None:
         yield f"the test half begins at {report.test_from}"
+    if report.labels_from is not None:
+        from train.label_origin import origin_line
+
+        yield origin_line(report.labels_from)
     yield f"corpus in {report.path}, with {report.images:,} images"
 
 

@@ -8,11 +8,14 @@ from typing import Any, NoReturn
 
 import pytest
 
+from schemas.manifest import LabelsFrom
 from schemas.progress import silent
 from tests.unit.train.corpora import write_image
 from train.corpus import check, load
 from train.corpus_report import Finding
 from train.errors import CorpusError, SettingError
+from train.label_origin import write_origin
+from train.rows import Half
 from train.splitting.split import SplitReport, SplitSettings, split
 
 Rows = list[dict[str, Any]]
@@ -127,6 +130,28 @@ def test_images_are_linked_or_copied(
     assert report.images == 1
     assert placed.read_bytes() == (tmp_path / picture).read_bytes()
     assert placed.samefile(tmp_path / picture) == linked
+
+
+@pytest.mark.parametrize(
+    ("name", "halves", "kept"),
+    [
+        ("train.jsonl", ("train",), True),
+        ("test.jsonl", ("train",), False),
+        ("rows.jsonl", ("train", "test"), True),
+    ],
+)
+def test_labels_of_lexicons_stay_such(
+    tmp_path: Path, name: str, halves: tuple[Half, ...], kept: bool
+) -> None:
+    """Both halves of the new corpus say where the labels of that file came from."""
+    write_origin(tmp_path, LabelsFrom((), {}, halves, 0.5))
+    rows = [{"id": f"r{n}", "text": f"t{n}", "label": n % 2} for n in range(20)]
+    (tmp_path / name).write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    report = split(tmp_path / name, tmp_path / "corpus", SplitSettings(), silent)
+    origin = load(report.path).labels_from
+    assert origin == report.labels_from
+    assert (origin is not None) == kept
+    assert origin is None or origin.halves == ("train", "test")
 
 
 def _change(number: int, **fields: Any) -> Callable[[Rows], object]:
