@@ -1,11 +1,12 @@
 """Examine a corpus and report all that is wrong with it or worth knowing, without stopping."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -13,8 +14,12 @@ from features.images import ImageLimits, ImageProblem, decode
 from schemas.manifest import ImageInput
 from train.errors import CorpusError
 from train.rows import HALVES, ROW_FIELDS, Half, Row, RowFields, decoded, place, raw_rows, row_of
+from train.settings import HELD_OUT_FOLDS
 
 EXAMPLES_MAX = 5
+ROWS_OF_A_FOLD_MIN: Final = 2
+"""Of each label, with text and image."""
+_LABEL_ROWS_MIN: Final = ROWS_OF_A_FOLD_MIN * HELD_OUT_FOLDS
 _LIMITS = ImageLimits(bytes_max=64 * 1024 * 1024, pixels_max=80_000_000)
 _SIZE = ImageInput(height=64, width=64)
 
@@ -30,9 +35,11 @@ class Finding(StrEnum):
     LABEL_NAMES = "labels with two names, or names with two labels"
     LABELS = "labels that are missing from train.jsonl, or one label only"
     SHARED_POST = "posts that stand in both halves, text and image alike"
+    NO_MODALITY = "halves without a text, or without an image that can be decoded"
     UNREADABLE_IMAGE = "images that cannot be decoded"
     SHARED_TEXT = "texts that stand in both halves"
     SHARED_IMAGE = "images that stand in both halves"
+    FEW_ROWS = "labels with fewer training rows of text and image than training takes by default"
     DUPLICATE_TEXT = "texts that stand more than once in a half"
     DUPLICATE_IMAGE = "images that stand more than once in a half"
     UNKNOWN_FIELD = "fields that are ignored"
@@ -48,6 +55,7 @@ FATAL = frozenset(
         Finding.LABEL_NAMES,
         Finding.LABELS,
         Finding.SHARED_POST,
+        Finding.NO_MODALITY,
     }
 )
 
@@ -121,7 +129,9 @@ def examine(path: Path) -> CorpusReport:
     ids = Counter(row.id for half in HALVES for row in rows[half])
     notes.note(Finding.DUPLICATE_ID, [name for name, count in ids.items() if count > 1])
     _note_labels(fields, notes)
-    hashes = _note_images(path, [row for half in HALVES for row in rows[half]], notes)
+    hashes, broken = _note_images(path, [row for half in HALVES for row in rows[half]], notes)
+    _note_absent(rows, hashes.keys() - broken, notes)
+    _note_few(fields["train"], hashes.keys() - broken, notes)
     texts = {half: Counter(row.text for row in rows[half] if row.text) for half in HALVES}
     images = {
         half: Counter(hashes[row.image] for row in rows[half] if row.image in hashes)
@@ -160,9 +170,11 @@ def _note_labels(fields: dict[Half, list[tuple[Row, RowFields]]], notes: _Notes)
     notes.note(Finding.LABELS, [str(label) for label in sorted(wanted - learned)])
 
 
-def _note_images(path: Path, rows: list[Row], notes: _Notes) -> dict[str, str]:
-    """Note what cannot be used; the hashes of what can be opened, by relative path."""
-    root, hashes = path.resolve(), dict[str, str]()
+def _note_images(path: Path, rows: list[Row], notes: _Notes) -> tuple[dict[str, str], set[str]]:
+    """Note what cannot be used; the hashes of what can be opened, by relative path, and those of
+    them that cannot be decoded.
+    """
+    root, hashes, broken = path.resolve(), dict[str, str](), set[str]()
     for image in dict.fromkeys(row.image for row in rows if row.image):
         file = (path / image).resolve()
         if not file.is_relative_to(root):
@@ -176,7 +188,24 @@ def _note_images(path: Path, rows: list[Row], notes: _Notes) -> dict[str, str]:
         hashes[image] = sha256(content).hexdigest()
         if isinstance(problem := decode(content, _SIZE, _LIMITS), ImageProblem):
             notes.note(Finding.UNREADABLE_IMAGE, [f"{image}: {problem.detail}"])
-    return hashes
+            broken.add(image)
+    return hashes, broken
+
+
+def _note_absent(rows: dict[Half, list[Row]], readable: Set[str], notes: _Notes) -> None:
+    for half in HALVES:
+        if not any(row.text for row in rows[half]):
+            notes.note(Finding.NO_MODALITY, [f"{half}.jsonl: text"])
+        if not any(row.image in readable for row in rows[half]):
+            notes.note(Finding.NO_MODALITY, [f"{half}.jsonl: image"])
+
+
+def _note_few(fields: list[tuple[Row, RowFields]], readable: Set[str], notes: _Notes) -> None:
+    counts = {raw.label_name or str(row.label): 0 for row, raw in fields}
+    for row, raw in fields:
+        counts[raw.label_name or str(row.label)] += bool(row.text and row.image in readable)
+    few = [f"{name} {count}" for name, count in counts.items() if count < _LABEL_ROWS_MIN]
+    notes.note(Finding.FEW_ROWS, few)
 
 
 def _note_shared_posts(rows: dict[Half, list[Row]], hashes: dict[str, str], notes: _Notes) -> None:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from features.images import ImageProblem, decode
 from train.corpus import Corpus
+from train.corpus_report import ROWS_OF_A_FOLD_MIN
 from train.errors import CorpusError
 from train.prepared import LIMITS, Prepared
 from train.rows import HALVES, Half, Row
 from train.settings import HELD_OUT_FOLDS, TrainSettings
 
-ROWS_OF_A_FOLD_MIN: Final = 2
 _PARTS: Final = 3
 """Folds go by threes where strategies are compared, and where a deep head is fitted."""
 

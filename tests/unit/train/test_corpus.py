@@ -123,11 +123,13 @@ def test_a_missing_file_or_folder_is_named(tmp_path: Path, read: Callable[[Path]
         read(tmp_path)
 
 
-def test_the_report_of_a_good_corpus_finds_nothing(tmp_path: Path) -> None:
-    """Sizes by modality and label."""
+def test_the_report_of_a_good_corpus_finds_only_that_it_is_small(tmp_path: Path) -> None:
+    """Sizes by modality and label; how many rows a label needs depends on settings."""
     report = check(good_corpus(tmp_path))
     assert report.usable
-    assert report.found == ()
+    assert [(found.finding, found.examples) for found in report.found] == [
+        (Finding.FEW_ROWS, ("0 0", "1 1"))
+    ]
     half = report.halves["train"]
     assert (half.rows, half.complete, half.text_only, half.image_only) == (2, 1, 1, 0)
     assert half.labels == {"0": 1, "1": 1}
@@ -148,11 +150,28 @@ def test_the_report_finds_everything_at_once(tmp_path: Path) -> None:
     test = [row("e", 0, text="同样", image=again)]
     report = check(write_corpus(tmp_path, train, test))
     assert not report.usable
-    expected = set(Finding) - {Finding.EMPTY_HALF, Finding.DUPLICATE_IMAGE}
+    absent = {Finding.EMPTY_HALF, Finding.NO_MODALITY, Finding.DUPLICATE_IMAGE}
+    expected = set(Finding) - absent
     assert {found.finding for found in report.found} == expected
-    assert all(found.count == 1 for found in report.found)
+    counts = {found.finding: found.count for found in report.found}
+    assert counts.pop(Finding.FEW_ROWS) == 3
+    assert set(counts.values()) == {1}
     assert {found.finding for found in report.found if found.fatal} == expected & FATAL
     assert report.count(Finding.EMPTY_HALF) == 0
+
+
+def test_a_half_without_an_image_that_can_be_decoded_is_found(tmp_path: Path) -> None:
+    """And one without a text; training refuses both."""
+    good_corpus(tmp_path)
+    (tmp_path / "images" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    rows = [
+        row("c", 0, text=None, image="images/c.png"),
+        row("d", 1, text=None, image="images/c.png"),
+    ]
+    write_corpus(tmp_path, [row("a", 0), row("b", 1, image="images/b.png")], rows)
+    found = {each.finding: each for each in check(tmp_path).found}
+    assert found[Finding.NO_MODALITY].examples == ("train.jsonl: image", "test.jsonl: text")
+    assert found[Finding.NO_MODALITY].fatal
 
 
 def test_an_empty_half_is_found(tmp_path: Path) -> None:
