@@ -127,6 +127,14 @@ def parities(manifests: Sequence[Manifest]) -> Iterator[Figure]:
     yield at_most("undecidable rows", share, UNDECIDABLE_MAX)
 
 
+def macro_f1(what: str, run: Run) -> Figure:
+    """Fused, against the better modality alone, on the test posts that have both."""
+    found = run.summary.macro_f1
+    single = max(found["text"], found["image"])
+    note = f" (text {found['text']:.4f}, image {found['image']:.4f})"
+    return at_least(f"{what}: macro-F1, fused", found["fused"], single, note)
+
+
 def leakage(permuted: Run) -> Iterator[Figure]:
     """Labels that say nothing: whatever is above chance has leaked."""
     chance = _evaluation(permuted).baseline

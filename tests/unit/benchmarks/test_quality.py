@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.quality import __main__ as door
 from benchmarks.quality import corpora, measures
+from benchmarks.quality.categories import WORDS, Made, make
 from benchmarks.quality.corpora import ARCHIVE, TEST_DATA, NoRealPosts
 from benchmarks.quality.figures import Figure, at_least, at_most, equal, table
 from benchmarks.quality.runs import Run
@@ -19,6 +20,8 @@ from benchmarks.through_kafka import Answers
 from schemas.manifest import Evaluation, Manifest, Parity, ParityFigure
 from schemas.models import Choice, ComparedStrategy
 from tests.unit.train.corpora import good_corpus
+from train.corpus import load
+from train.settings import TrainSettings
 from train.training import TrainingSummary
 
 ROWS = 400
@@ -198,3 +201,47 @@ def test_without_real_posts_their_parts_are_left_out(
     said = capsys.readouterr().err
     assert "real is left out" in said
     assert "leakage is left out" in said
+
+
+def test_macro_f1_is_held_against_the_better_modality() -> None:
+    """Fused it must be as high as that, and the note gives both."""
+    run = _run()
+    good = measures.macro_f1("ten", run)
+    assert good.reached
+    assert (good.target, good.measured) == ("≥ 0.8", "0.8600 (text 0.7800, image 0.8000)")
+    assert _missed([measures.macro_f1("ten", _run(ensemble=0.79))]) == ["ten: macro-F1, fused"]
+
+
+def test_categories_have_their_shares_and_lack_images(tmp_path: Path) -> None:
+    """A third of the rows; some texts are long; equal seeds give equal corpora."""
+    shares = Made((0.62, 0.3, 0.08), train=300, test=50)
+    one, two = (load(make(tmp_path / name, shares, 3)) for name in ("one", "two"))
+    assert one.sha256 == two.sha256
+    assert [sum(row.label == label for row in one.train) for label in range(3)] == [186, 90, 24]
+    assert 0.25 < sum(row.image is None for row in one.train) / 300 < 0.42
+    lengths = [len(row.text or "") for row in one.train]
+    assert 500 < max(lengths) <= 10_000
+    assert one.labels == ("书籍", "手机", "水果")
+
+
+def test_every_category_has_a_picture_of_its_own(tmp_path: Path) -> None:
+    """As many figures as there are lists of words."""
+    made = load(make(tmp_path / "ten", Made((1.0,) * len(WORDS), train=100, test=20), 1))
+    assert made.labels == tuple(WORDS)
+    assert {row.label for row in made.train if row.image} == set(range(len(WORDS)))
+
+
+def test_labels_are_weighed_alike_in_the_last_of_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten categories, a rare label, and the same with class weights."""
+    weights: list[tuple[str, str]] = []
+
+    def trained(corpus: Path, folder: Path, settings: TrainSettings) -> Run:
+        weights.append((corpus.name, settings.class_weight))
+        return _run()
+
+    monkeypatch.setattr(door, "make", lambda folder, made, seed: folder)
+    monkeypatch.setattr(door, "run", trained)
+    assert len(list(door.labels(tmp_path, [5]))) == 3
+    assert weights == [("ten", "none"), ("few", "none"), ("few", "balanced")]
