@@ -99,6 +99,7 @@ def train(
 
     Raises:
         CorpusError: the corpus cannot be used.
+        CollapsedError: every run of a CNN collapsed.
         SettingError: a strategy is unknown, there are too few folds to compare several, or labels
             of lexicons should choose between several.
         FileExistsError: `out` holds something else than models.

@@ -1,10 +1,17 @@
-"""What `tuwen train` tells in the end."""
+"""What `tuwen train` is told by flags, and what it tells in the end."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from schemas.manifest import Evaluation
+from train import training
+from train.errors import CollapsedError
+from train.settings import TrainSettings
 from train.training import TrainingSummary
+from tuwen.command import run
 from tuwen.commands.train import summary_lines
 
 GOOD = TrainingSummary(
@@ -45,3 +52,20 @@ def test_what_went_otherwise_is_told() -> None:
     assert "4 images cannot be decoded" in told
     assert "2 runs of the CNN collapsed, and were repeated" in told
     assert "the CNN found nothing in the images" in told
+
+
+def test_flags_become_settings_and_a_collapse_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Class weights and the learning rate among them; the error's words are the reader's."""
+    seen: list[TrainSettings] = []
+
+    def train(_: Path, __: Path, settings: TrainSettings, *others: object) -> NoReturn:
+        seen.append(settings)
+        raise CollapsedError("all 3 runs of the CNN collapsed")
+
+    monkeypatch.setattr(training, "train", train)
+    flags = ["--class-weight", "balanced", "--image-rate", "0.001"]
+    assert run(["train", "corpus", "--out", "models", *flags]) == 1
+    assert seen == [TrainSettings(class_weight="balanced", image_rate=0.001)]
+    assert capsys.readouterr().err.endswith("all 3 runs of the CNN collapsed\n")
