@@ -27,6 +27,16 @@ class ModelsFolder:
     path: Path
     models: Models
 
+    @property
+    def brought(self) -> bool:
+        """Whether its models were trained elsewhere."""
+        return "brought" in self.models.settings
+
+    @property
+    def again(self) -> str:
+        """What to do where it is not whole."""
+        return "bring the models again" if self.brought else _TRAIN_AGAIN
+
     def weights(self, name: str) -> Weights:
         """The arrays of an npz file."""
         try:

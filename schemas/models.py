@@ -24,10 +24,15 @@
                                       text), HMM=block.hmm)`, white space included, for the first
                                       block whose analyzer is `words`; null where the text is
                                       absent or no block cuts words
+      reference/features.npz          by block what scikit-learn counts: `<block>.lengths` int32[N],
+                                      0 where the text is absent, and row after row `<block>.ids`
+                                      int32, ascending, and `<block>.counts` uint16
       reference/scores.npz            per stage float64, rows in the order of rows.jsonl, NaN where
-                                      a modality is absent: `text.scores`, `image.scores`,
-                                      `text.embedding`, `text.tokens` and `text.mask` where they
-                                      exist, `<strategy>/image.scores` and
+                                      a modality is absent; `wide` int64[W] are the places of the
+                                      rows that `WIDE` tensors are of, by default all:
+                                      `text.scores`, `image.scores`, `text.embedding`,
+                                      `text.tokens` and `text.mask` where they exist,
+                                      `<strategy>/image.scores` and
                                       `<strategy>/image.regions` of a CNN of its own,
                                       `<strategy>.scores` [N,K] published probabilities,
                                       `<strategy>.weights` [N,M] and `<strategy>.gaps` [N] where
@@ -42,7 +47,8 @@ and p_f, of several divided by their sum; raw scores = ln max(mean of p_f, 1e-7)
 
 A text is present when `Post.has_text` says so. The adversarial rows are texts (empty, one
 character, emoji, odd Han, 10,000 characters, all unknown words) and images (blank, tiny, huge,
-grey, CMYK, transparent), alone and together.
+grey, CMYK, transparent), alone and together, and texts of the corpus, altered. The paired rows are
+texts of training rows with pictures of test rows.
 
 Fusion weights, K labels, M modalities in the order of `Models.modalities`. A row's pattern is
 the sum of 2^m over its modalities m that are present, P = 2^M; what is absent counts as 0.
@@ -92,6 +98,8 @@ from schemas.verdict import Modality
 
 MODELS_CONTRACT_VERSION: Final = 1
 MODELS_FILE: Final = "models.json"
+WIDE: Final = frozenset({"text.embedding", "text.tokens", "text.mask", "image.regions"})
+"""Tensors of a kilobyte or ten a row: a reference may hold them of some rows alone."""
 
 
 class Artefact(Strict, frozen=True):
@@ -107,7 +115,7 @@ class ReferenceRow(Strict, frozen=True):
     id: str
     text: str | None
     image: str | None
-    set: Literal["evaluation", "adversarial"]
+    set: Literal["evaluation", "paired", "adversarial"]
     image_in: Literal["corpus", "reference"] = "corpus"
 
 

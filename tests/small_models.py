@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
@@ -143,12 +143,17 @@ def _text_model(small: Small, rows: Sequence[ReferenceRow]) -> tuple[Floats, Flo
     folder.mkdir()
     vectorisers = _vectorisers()
     arrays: dict[str, Floats] = {}
+    counts: dict[str, Any] = {}
     fitted: list[Floats] = []
     wanted: list[Floats] = []
     for block, vectoriser in zip(BLOCKS, vectorisers, strict=True):
         fitted.append(vectoriser.fit_transform([clean(block, t) for t in small.texts]).toarray())
-        cleaned = [clean(block, row.text or "") for row in rows]
+        held = [row.text if row.text and row.text.strip() else "" for row in rows]
+        cleaned = [clean(block, text) for text in held]
         wanted.append(vectoriser.transform(cleaned).toarray())
+        counted = CountVectorizer.transform(vectoriser, cleaned).sorted_indices()
+        counts[f"{block.name}.lengths"] = np.diff(counted.indptr)
+        counts |= {f"{block.name}.ids": counted.indices, f"{block.name}.counts": counted.data}
         arrays[f"{block.name}.idf"] = vectoriser.idf_
         terms = vectoriser.get_feature_names_out().tolist()
         (folder / f"{block.name}.vocabulary.json").write_bytes(msgspec.json.encode(terms))
@@ -156,6 +161,7 @@ def _text_model(small: Small, rows: Sequence[ReferenceRow]) -> tuple[Floats, Flo
     embedding = np.random.default_rng(3).normal(size=(svm.coef_.shape[1], _EMBEDDING))
     arrays |= {"coefficients": svm.coef_, "intercepts": svm.intercept_, "embedding": embedding}
     save_arrays(folder / "model.npz", arrays)
+    save_arrays(small.models / "reference" / "features.npz", counts)
     tf_idf = np.hstack(wanted)
     return svm.decision_function(tf_idf), tf_idf @ embedding
 

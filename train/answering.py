@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from train.fusion.seam import IMAGE, TEXT, FittedFusion, Present
 from train.image_model import image_outputs
 from train.text_model import TextModel
 from train.unseen import Floats
+
+SHARED: Final = ""
+"""The CNN of all strategies that have none of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,29 @@ class Answering:
         """By strategy float64[N,…] by name, NaN where absent. `text` are the outputs of the rows
         that have one; `pixels` are of all rows.
         """
-        there = present[:, IMAGE]
+        return self.together(text, self.seen(pixels[present[:, IMAGE]]), present)
+
+    def seen(self, pixels: NDArray[np.uint8]) -> dict[str, dict[str, Floats]]:
+        """What the CNNs say of pictures: by strategy its own, and under `SHARED` all others'."""
+        models = {SHARED: self.image, **self.own_images}
+        return {name: image_outputs(pixels, model) for name, model in models.items()}
+
+    def together(
+        self,
+        text: Mapping[str, Floats],
+        image: Mapping[str, Mapping[str, Floats]],
+        present: Present,
+    ) -> dict[str, dict[str, Floats]]:
+        """As `inputs`, of what `seen` gave for the rows that have a picture."""
         common = {name: spread(values, present[:, TEXT]) for name, values in text.items()}
-        shared = common | _image(self.image, pixels, there)
-        own = {name: _image(model, pixels, there) for name, model in self.own_images.items()}
+        by_cnn = {
+            cnn: {name: spread(values, present[:, IMAGE]) for name, values in outputs.items()}
+            for cnn, outputs in image.items()
+        }
         return {
             strategy: {
-                name: (shared | own.get(strategy, {}))[name] for name in self.needs[strategy]
+                name: (common | by_cnn[SHARED] | by_cnn.get(strategy, {}))[name]
+                for name in self.needs[strategy]
             }
             for strategy in self.fusions
         }
@@ -49,8 +68,3 @@ def spread(values: Floats, there: NDArray[np.bool_]) -> Floats:
     placed = np.full((len(there), *values.shape[1:]), np.nan)
     placed[there] = values
     return placed
-
-
-def _image(model: Any, pixels: NDArray[np.uint8], there: NDArray[np.bool_]) -> dict[str, Floats]:
-    found = image_outputs(pixels[there], model)
-    return {name: spread(values, there) for name, values in found.items()}

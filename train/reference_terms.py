@@ -5,7 +5,7 @@
 import re
 import tempfile
 import warnings
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -18,7 +18,7 @@ _NUL = "\0"
 
 def reference_tokens(block: TextBlock, text: str) -> list[str]:
     """What jieba cuts of the cleaned text, white space included."""
-    return [str(word) for word in _jieba().lcut(_cleaned(block, text), HMM=block.hmm)]
+    return list(_cut(_cleaned(block, text), block.hmm))
 
 
 def reference_terms(block: TextBlock, text: str) -> list[str]:
@@ -47,6 +47,12 @@ def _runs(text: str) -> list[str]:
 def _shortened(run: str, characters_max: int) -> str:
     """A run of one character; of NUL, which separates texts elsewhere, all of it."""
     return run if run[0] == _NUL else run[:characters_max]
+
+
+# A text is cut once, though its tokens, its terms and its single words are asked for.
+@lru_cache(maxsize=1 << 14)
+def _cut(cleaned: str, hmm: bool) -> tuple[str, ...]:  # noqa: FBT001 -- jieba's own parameter.
+    return tuple(str(word) for word in _jieba().lcut(cleaned, HMM=hmm))
 
 
 @cache

@@ -59,8 +59,9 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The SVM's C is the best of these by cross-validation."""
     embedding_width: int = 128
     """Dimensions of the text embedding that `concatenation` uses."""
-    reference_rows_max: int = 2000
-    """Test rows whose scores are written down for export's gate."""
+    reference_rows_max: int = 10_000
+    """Rows of export's gate: test rows, up to half of them; texts of training rows with pictures
+    of test rows; and odd ones, made by code, which are there in any case."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

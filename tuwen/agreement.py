@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.models_folder import read
-from export.reference import Reference, images_of
+from export.reference import Pictures, Reference
 from inference.bundle import load
 from inference.classifier import Classifier
 from schemas.verdict import Modality
@@ -55,9 +55,10 @@ def _raw_scores(models: Path, bundle: Path) -> Mapping[str, NDArray[Any]]:
     folder = read(models)
     reference, classifier = Reference.of(folder), Classifier(load(bundle))
     corpus = Path(folder.models.corpus_path)
+    pictures = Pictures(folder.models.image, corpus, reference.images)
     parts = []
     for start in range(0, len(reference.rows), _BATCH):
         rows = reference.rows[start : start + _BATCH]
-        pixels = images_of(rows, folder.models.image, corpus, reference.images)
-        parts.append(classifier.stages(classifier.features([row.text for row in rows], pixels)))
+        features = classifier.features([row.text for row in rows], pictures.of(rows))
+        parts.append(classifier.stages(features))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -24,7 +24,6 @@ from schemas.models import (
     ReferenceRow,
 )
 from schemas.progress import Progress
-from train.adversarial import write_rows
 from train.arrays import save_arrays
 from train.brought.cnn import CnnOptions, read_cnn
 from train.brought.loading import load_pipeline
@@ -47,6 +46,9 @@ from train.fusion.seam import (
 from train.fusion.soft_voting import FittedSoftVoting
 from train.fusion.voters import Voters
 from train.groups import fold_numbers, rows_apart
+from train.reference import write_lines
+from train.reference_features import feature_arrays
+from train.reference_rows import ROWS, reference_rows
 from train.reference_terms import reference_tokens
 from train.unseen import Fitted, Floats, unseen_scores
 
@@ -64,7 +66,7 @@ class BringSettings(msgspec.Struct, frozen=True):
     cnn_options: CnnOptions = CnnOptions()
     strategies: tuple[str, ...] = (ALL,)
     seed: int = 7
-    reference_rows_max: int = 10_000
+    reference_rows_max: int = ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def bring(settings: BringSettings, corpus: Path | None, out: Path, progress: Pro
     fused = (
         _averaged(brought) if held_out is None else _fitted(brought, held_out, settings, progress)
     )
-    rows = _reference_rows(held_out, settings, out)
+    rows = _reference_rows(brought, held_out, settings, out)
     scored = score(brought, rows, held_out, out / "reference" / "images", progress)
     holds = np.flatnonzero(scored.present.any(axis=1))
     rows, scored = [rows[row] for row in holds], scored.chosen(holds)
@@ -228,32 +230,46 @@ def _found(values: Floats, model: None) -> Floats:
 
 
 def _reference_rows(
-    corpus: Corpus | None, settings: BringSettings, out: Path
+    brought: Brought, corpus: Corpus | None, settings: BringSettings, out: Path
 ) -> list[ReferenceRow]:
-    """The test half, and the adversarial rows."""
-    test = () if corpus is None else corpus.test[: settings.reference_rows_max]
-    rows = [ReferenceRow(row.id, row.text, row.image, "evaluation") for row in test]
-    return [*rows, *write_rows(out / "reference" / "images")]
+    """The gate's rows; texts are the corpus's, or else made of the pipeline's own terms.
+
+    A CNN alone has no use for texts, and is judged by the test half's pictures and odd ones.
+    """
+    images = out / "reference" / "images"
+    test = () if corpus is None else corpus.test
+    if brought.text is None:
+        rows = reference_rows(test, (), 2 * len(test), images)
+        return [row for row in rows if row.image is not None]
+    texts = [row.text for row in corpus.train if row.text is not None] if corpus else ()
+    return reference_rows(
+        test, texts or brought.text.made_of_terms(), settings.reference_rows_max, images
+    )
 
 
 def _write_reference(
     folder: Path, brought: Brought, rows: Sequence[ReferenceRow], scored: Scored, fused: Fused
 ) -> None:
-    words = brought.text is not None and brought.text.block.analyzer == "words"
-    tokens = [
-        reference_tokens(brought.text.block, row.text)
-        if words and brought.text is not None and row.text is not None
-        else None
-        for row in rows
-    ]
-    _write_lines(folder / "rows.jsonl", rows)
-    _write_lines(folder / "tokens.jsonl", tokens)
+    write_lines(folder / "rows.jsonl", rows)
+    write_lines(folder / "tokens.jsonl", [_tokens(brought, row) for row in rows])
+    if brought.text is not None:
+        there = scored.present[:, 0]
+        texts = [row.text or "" for row, has in zip(rows, there, strict=True) if has]
+        counts = {brought.text.block.name: brought.text.counts(texts)}
+        save_arrays(folder / "features.npz", feature_arrays(counts, there))
     arrays: dict[str, NDArray[Any]] = {**scored.scores, "present": scored.present}
     for name, fusion in fused.fusions.items():
         arrays[f"{name}.scores"] = fusion.predict(scored.scores, scored.present)
         beside = fusion.beside(scored.scores, scored.present)
         arrays |= {f"{name}.{what}": values for what, values in beside.items()}
     save_arrays(folder / "scores.npz", arrays)
+
+
+def _tokens(brought: Brought, row: ReferenceRow) -> list[str] | None:
+    """What jieba gives, where the pipeline is one of words."""
+    if brought.text is None or brought.text.block.analyzer != "words" or row.text is None:
+        return None
+    return reference_tokens(brought.text.block, row.text)
 
 
 def _write_models(
@@ -306,7 +322,3 @@ def _said(brought: Brought, settings: BringSettings) -> dict[str, Any]:
         said |= {"cnn": settings.cnn.name, "cnn_output": brought.image.output}
         said |= {"cnn_scale": options.scale, "cnn_colours": options.colours}
     return said
-
-
-def _write_lines(file: Path, values: Sequence[Any]) -> None:
-    file.write_bytes(b"".join(msgspec.json.encode(value) + b"\n" for value in values))

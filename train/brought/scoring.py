@@ -102,28 +102,33 @@ def _picture(row: Row | ReferenceRow, corpus: Corpus | None, own: Path) -> Path 
 def _seen(
     cnn: BroughtCnn, files: Sequence[Path | None], progress: Progress
 ) -> tuple[NDArray[np.bool_], Floats, NDArray[np.int64]]:
-    """Which rows have a picture that can be decoded, and what the CNN says of those."""
-    there = np.zeros(len(files), np.bool_)
+    """Which rows have a picture that can be decoded, and what the CNN says of those.
+
+    It is asked of each file once, however many rows show it.
+    """
+    distinct = list(dict.fromkeys(file for file in files if file is not None))
+    readable: list[Path] = []
     scores, said = [cnn.scores(_none(cnn.image))], [np.empty(0, np.int64)]
-    for start in range(0, len(files), _IMAGE_CHUNK):
-        chunk = files[start : start + _IMAGE_CHUNK]
-        pixels = [_pixels(file, cnn.image) for file in chunk]
-        there[start : start + len(chunk)] = [each is not None for each in pixels]
-        held = [each for each in pixels if each is not None]
+    for start in range(0, len(distinct), _IMAGE_CHUNK):
+        chunk = distinct[start : start + _IMAGE_CHUNK]
+        pixels = {file: _pixels(file, cnn.image) for file in chunk}
+        held = [each for each in pixels.values() if each is not None]
+        readable += [file for file, each in pixels.items() if each is not None]
         if held:
             scores.append(cnn.scores(np.stack(held)))
             said.append(cnn.predicted(np.stack(held)))
-        progress("asking the CNN", start + len(chunk), len(files))
-    return there, np.concatenate(scores), np.concatenate(said)
+        progress("asking the CNN", start + len(chunk), len(distinct))
+    places = {file: place for place, file in enumerate(readable)}
+    there = np.array([file in places for file in files], np.bool_)
+    order = [places[file] for file in files if file in places]
+    return there, np.concatenate(scores)[order], np.concatenate(said)[order]
 
 
 def _none(image: ImageInput) -> NDArray[np.uint8]:
     return np.empty((0, image.height, image.width, image.channels), np.uint8)
 
 
-def _pixels(file: Path | None, image: ImageInput) -> NDArray[np.uint8] | None:
-    if file is None:
-        return None
+def _pixels(file: Path, image: ImageInput) -> NDArray[np.uint8] | None:
     found = decode(file.read_bytes(), image, LIMITS)
     return None if isinstance(found, ImageProblem) else found
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
@@ -24,9 +25,13 @@ from train.brought.vectoriser import (
 )
 from train.calibration import Calibration
 from train.errors import BroughtError
+from train.reference_features import counted_terms
 from train.reference_terms import reference_tokens
 from train.unseen import Floats
 
+_TEXTS_MADE: Final = 1000
+_TERMS_EACH: Final = 12
+_SEED: Final = 21
 # Jieba's own words, of the text as it is.
 _AS_IT_IS: Final = TextBlock(
     "raw",
@@ -58,8 +63,7 @@ class BroughtText:
 
     def scores(self, texts: Sequence[str]) -> Floats:
         """`text.scores` float64[N,Kt] by the owner's own code, long runs cut as serving does."""
-        block = msgspec.structs.replace(self.block, lowercase=False, strip_accents=False)
-        given = self._given([clean(block, text) for text in texts])
+        given = self._cleaned(texts)
         if self.linear.slopes is not None:
             found = self.pipeline.predict_proba(given)[:, self.order]
             return np.asarray(np.log(np.maximum(found, SMALLEST_PROBABILITY)), np.float64)
@@ -69,6 +73,18 @@ class BroughtText:
         if margins.ndim == 1:
             return margins[:, None] * (1 if self.order[0] == 0 else -1)
         return margins[:, self.order]
+
+    def counts(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """How often each term stands in each text, by the owner's own vectoriser."""
+        return counted_terms(self.pipeline.steps[0][1], self._cleaned(texts))
+
+    def made_of_terms(self) -> list[str]:
+        """Texts of the vocabulary's own words, to be altered where there is no corpus."""
+        chance = np.random.default_rng(_SEED)
+        terms, joint = self.vectorised.terms, "" if "char" in self.block.analyzer else " "
+        drawn = chance.integers(0, len(terms), (_TEXTS_MADE, _TERMS_EACH))
+        made = [joint.join(terms[place] for place in row) for row in drawn.tolist()]
+        return [text for text in made if text.strip()]
 
     def predicted(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """int64[N]: the labels of the owner's `.predict`."""
@@ -99,6 +115,11 @@ class BroughtText:
         if self.linear.slopes is not None and self.linear.offsets is not None:
             arrays |= {"slopes": self.linear.slopes, "offsets": self.linear.offsets}
         save_arrays(folder / "model.npz", arrays)
+
+    def _cleaned(self, texts: Sequence[str]) -> list[str]:
+        """As the owner gave them, long runs cut as serving does."""
+        block = msgspec.structs.replace(self.block, lowercase=False, strip_accents=False)
+        return self._given([clean(block, text) for text in texts])
 
     def _given(self, texts: Sequence[str]) -> list[str]:
         """The texts as the owner gave them to the pipeline."""

@@ -43,7 +43,7 @@ SETTINGS = TrainSettings(
     text_folds=3,
     text_costs=(0.3,),
     embedding_width=8,
-    reference_rows_max=50,
+    reference_rows_max=100,
 )
 ONE = msgspec.structs.replace(SETTINGS, strategies=("soft-voting",))
 DEEP = {"attention", "multi-task"}
@@ -102,6 +102,7 @@ def test_the_folder_holds_what_the_contract_says(trained: Trained) -> None:
         "fusion/concatenation/weights.npz",
         "reference/rows.jsonl",
         "reference/tokens.jsonl",
+        "reference/features.npz",
         "reference/scores.npz",
     } <= files
     assert {path.name for path in trained.models.parent.iterdir()} == {"corpus", "models"}
@@ -203,7 +204,8 @@ def test_the_reference_covers_test_rows_and_odd_ones(trained: Trained) -> None:
     tokens = (trained.models / "reference" / "tokens.jsonl").read_bytes().splitlines()
     scores = np.load(trained.models / "reference" / "scores.npz")
     assert [row.set for row in rows].count("evaluation") == 50
-    assert len(rows) == len(tokens) == len(scores["present"]) > 70
+    assert {row.set for row in rows} == {"evaluation", "paired", "adversarial"}
+    assert len(rows) == len(tokens) == len(scores["present"]) == SETTINGS.reference_rows_max
     for modality, name in enumerate(("text.scores", "image.scores")):
         finite = np.isfinite(scores[name]).all(axis=1)
         assert np.array_equal(finite, scores["present"][:, modality])

@@ -20,7 +20,7 @@ OWN = [
     CorpusError("corpus: no train.jsonl"),
     CollapsedError("nothing learnt"),
     ExportError("cannot write"),
-    ParityError([Difference("text", "row 1", "1.0", "2.0", 1.0)]),
+    ParityError([Difference("text", "row 1", "text a", "1.0", "2.0", 1.0, 0.1)], 9, brought=False),
     JavaMissing("no Java"),
     UnknownTopic("posts"),
     SlotTaken("slot 1 is taken"),
