@@ -125,13 +125,7 @@ def train(
         name: evaluate(said, test.labels, test.present) for name, said in answers.items()
     }
     clock.step("evaluating")
-    beside = out.with_name(f".{out.name}.{getpid()}")
-    try:
-        beside.mkdir(parents=True)
-        write_models(beside, read, trained, Tested(test, answers, evaluations), settings, progress)
-        _replace(beside, out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    _write(out, read, trained, Tested(test, answers, evaluations), settings, progress)
     clock.step("writing")
     return TrainingSummary(
         trained.chosen,
@@ -268,6 +262,24 @@ def _check_comparable(strategies: Sequence[FusionStrategy], settings: TrainSetti
 def _check_out(out: Path) -> None:
     if out.exists() and not is_models_folder(out) and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} holds something else than models: name another folder")
+
+
+def _write(
+    out: Path,
+    corpus: Corpus,
+    trained: Trained,
+    tested: Tested,
+    settings: TrainSettings,
+    progress: Progress,
+) -> None:
+    """Write beside, then rename: a training that is stopped leaves no half of a folder."""
+    beside = out.with_name(f".{out.name}.{getpid()}")
+    try:
+        beside.mkdir(parents=True)
+        write_models(beside, corpus, trained, tested, settings, progress)
+        _replace(beside, out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _replace(beside: Path, out: Path) -> None:
