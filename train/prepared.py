@@ -69,17 +69,17 @@ def prepare_train(corpus: Corpus, settings: TrainSettings, progress: Progress) -
     usable = [number for number, row in enumerate(rows) if row.text is not None or readable[number]]
     rows, pixels, readable = tuple(rows[n] for n in usable), pixels[usable], readable[usable]
     keys = [corpus.content_keys(row) for row in rows]
-    labels = [row.label for row in rows]
-    return Prepared(
-        rows,
-        image,
-        pixels,
-        present(rows, readable),
-        np.asarray(labels, np.int64),
-        fold_numbers(keys, labels, settings.text_folds, settings.seed),
-        fold_numbers(keys, labels, settings.image_folds, settings.seed + 1),
-        left_out=len(corpus.train) - len(rows),
-    )
+    labels = np.asarray([row.label for row in rows], np.int64)
+    there = present(rows, readable)
+    images = fold_numbers(keys, labels.tolist(), settings.image_folds, settings.seed + 1)
+    if settings.image_scoring == "held-out":
+        # What fusion learns from is few then: spread by itself, or a fold may lack a label.
+        strata = 2 * labels + (there.all(axis=1) & (images == 0))
+    else:
+        strata = labels
+    texts = fold_numbers(keys, strata.tolist(), settings.text_folds, settings.seed)
+    left_out = len(corpus.train) - len(rows)
+    return Prepared(rows, image, pixels, there, labels, texts, images, left_out)
 
 
 def prepare_test(corpus: Corpus, settings: TrainSettings, progress: Progress) -> Prepared:

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
+import numpy as np
 import pytest
 
 from schemas.progress import silent
 from tests.unit.train.corpora import row, write_corpus, write_image
 from train import training
+from train.corpus import load
 from train.errors import CorpusError
+from train.prepared import prepare_train
 from train.settings import TrainSettings
 from train.training import train
 
@@ -172,6 +175,19 @@ def test_a_label_that_is_not_in_every_fold_held_out_is_refused(tmp_path: Path) -
     )
     with pytest.raises(CorpusError, match=r"every fold.*--image-scoring out-of-fold"):
         train(corpus, tmp_path / "models", held_out, silent)
+
+
+def test_rows_that_fusion_learns_from_are_in_every_fold_of_the_texts(tmp_path: Path) -> None:
+    """Where a fifth of the images is held out, those few are spread by themselves."""
+    train = _rows(tmp_path, "train", 60)
+    corpus = load(write_corpus(tmp_path, train, _rows(tmp_path, "test", 4)))
+    for seed in range(10):
+        settings = TrainSettings(image_scoring="held-out", seed=seed)
+        half = prepare_train(corpus, settings, silent)
+        learned = half.image_folds == 0
+        for label in (0, 1):
+            folds = half.text_folds[learned & (half.labels == label)]
+            assert np.bincount(folds, minlength=5).min() > 0, (seed, label)
 
 
 def test_the_refusal_comes_before_tensorflow(tmp_path: Path) -> None:
