@@ -40,9 +40,9 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folds: int = 3
     """Parts of `out-of-fold`. More are nearer to the shipped CNN, and take longer."""
     class_weight: ClassWeight = "none"
-    """`balanced` lets all rows of a label count as much as those of any other: rare labels are
-    found more often, and macro-F1 rises; accuracy falls, and scores are those of a stream in which
-    each label is equally frequent. `none` lets every row count alike."""
+    """`balanced` lets all rows of a label count as much as those of any other: more of a rare label
+    is found, and more is taken for it in error; scores are those of a stream in which each label is
+    equally frequent. `none` lets every row count alike."""
     text_folds: int = 5
     """The same for the SVM, which is fitted in a second."""
     seed: int = 7

@@ -93,10 +93,11 @@ def labels(folder: Path, seeds: Sequence[int]) -> Iterator[Figure]:
     ten = make(folder / "ten", TEN, seeds[0])
     few = make(folder / "few", SMALLEST, seeds[0])
     yield measures.macro_f1("ten categories", run(ten, folder / "of-ten", settings))
-    yield measures.macro_f1("8 % smallest label", run(few, folder / "of-few", settings))
-    alike = replace(settings, class_weight="balanced")
-    balanced = run(few, folder / "of-balanced", alike)
-    yield measures.macro_f1("8 % smallest label, balanced", balanced)
+    by_row = run(few, folder / "of-few", settings)
+    by_label = run(few, folder / "of-balanced", replace(settings, class_weight="balanced"))
+    yield measures.macro_f1("8 % smallest label", by_row)
+    yield measures.macro_f1("8 % smallest label, balanced", by_label)
+    yield measures.recall_of_rarest("8 % smallest label, balanced", by_label, by_row)
 
 
 def leakage(folder: Path, seeds: Sequence[int]) -> Iterator[Figure]:

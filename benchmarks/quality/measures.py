@@ -135,6 +135,15 @@ def macro_f1(what: str, run: Run) -> Figure:
     return at_least(f"{what}: macro-F1, fused", found["fused"], single, note)
 
 
+def recall_of_rarest(what: str, by_label: Run, by_row: Run) -> Figure:
+    """How much of the rarest label is found with class weights, against without, fused."""
+    rare = by_row.truth == np.bincount(by_row.truth).argmin()
+    found, before = (
+        float(each.right(each.summary.strategy)[rare].mean()) for each in (by_label, by_row)
+    )
+    return at_least(f"{what}: its recall", found, before)
+
+
 def leakage(permuted: Run) -> Iterator[Figure]:
     """Labels that say nothing: whatever is above chance has leaked."""
     chance = _evaluation(permuted).baseline

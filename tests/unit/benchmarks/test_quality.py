@@ -212,6 +212,17 @@ def test_macro_f1_is_held_against_the_better_modality() -> None:
     assert _missed([measures.macro_f1("ten", _run(ensemble=0.79))]) == ["ten: macro-F1, fused"]
 
 
+def test_of_the_rarest_label_class_weights_must_find_more() -> None:
+    """As much at least as without."""
+    run = _run()
+    rare = np.flatnonzero(run.truth == np.bincount(run.truth).argmin())
+    said = run.said["ensemble"]["fused"].copy()
+    said[rare] = np.eye(2)[1 - run.truth[rare]]
+    blind = replace(run, said={**run.said, "ensemble": {"fused": said}})
+    assert measures.recall_of_rarest("few", run, blind).reached
+    assert not measures.recall_of_rarest("few", blind, run).reached
+
+
 def test_categories_have_their_shares_and_lack_images(tmp_path: Path) -> None:
     """A third of the rows; some texts are long; equal seeds give equal corpora."""
     shares = Made((0.62, 0.3, 0.08), train=300, test=50)
@@ -243,5 +254,5 @@ def test_labels_are_weighed_alike_in_the_last_of_three(
 
     monkeypatch.setattr(door, "make", lambda folder, made, seed: folder)
     monkeypatch.setattr(door, "run", trained)
-    assert len(list(door.labels(tmp_path, [5]))) == 3
+    assert len(list(door.labels(tmp_path, [5]))) == 4
     assert weights == [("ten", "none"), ("few", "none"), ("few", "balanced")]
