@@ -59,9 +59,9 @@ def read(path: Path, name: str | None = None) -> Lexicon:
                 "keep one of them"
             )
         places.setdefault(word, number)
-    for missing, found in (("positive", max), ("negative", min)):
-        sign = found(polarities.values(), default=0.0)
-        if sign == 0 or (sign > 0) != (missing == "positive"):
+    found = {"positive" if each > 0 else "negative" for each in polarities.values()}
+    for missing in ("positive", "negative"):
+        if missing not in found:
             raise LexiconError(
                 f"{path} has no {missing} word, so it could say one thing only: put positive and "
                 "negative words into one file"

@@ -51,7 +51,7 @@ def evaluate(
     Rows that a bundle was trained on flatter it: the test half tells how right it is.
     """
     settings = settings.model_copy(update={"image_root": corpus})
-    rows = read_half(corpus, half)
+    rows, origin = read_half(corpus, half), read_origin(corpus)
     bundles = [Stages(each, settings) for each in (bundle, against) if each is not None]
     for each in bundles:
         check_labels(each, rows)
@@ -64,7 +64,7 @@ def evaluate(
         judge(first, rows),
         judge(others[0], rows) if others else None,
         compare(first, others[0], rows) if others else None,
-        read_origin(corpus),
+        origin,
     )
     if as_json:
         typer.echo(msgspec.json.encode(found))

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from schemas.manifest import Manifest
+from train.label_origin import origin_line
 from tuwen.application import application
 from tuwen.bundles import parity_lines
 from tuwen.failures import Refused
@@ -117,6 +118,8 @@ def export(
         return
     for line in (*parity_lines(manifest.parity), *lines):
         out().print(line, markup=False)
+    if manifest.labels_from is not None:
+        out().print(origin_line(manifest.labels_from), markup=False)
     out().print(f"{manifest.name} {manifest.version} in {bundle}", markup=False)
 
 

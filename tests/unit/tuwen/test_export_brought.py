@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from sklearn.svm import SVC, LinearSVC
 from skops import io
 
 from inference.bundle import load as load_bundle
+from schemas.manifest import LabelsFrom, LexiconUsed
 from tests.unit.train.brought.pipelines import (
     LABELS,
     fitted,
@@ -15,6 +17,7 @@ from tests.unit.train.brought.pipelines import (
     texts_and_labels,
     write_corpus,
 )
+from train.label_origin import write_origin
 from train.quiet_keras import load as load_keras
 from tuwen.bundles import manifest_lines
 from tuwen.command import run
@@ -73,6 +76,26 @@ def test_brought_models_become_a_bundle_that_agrees_with_their_owner(
     assert manifest.settings["calibrated"] is True
     assert manifest.evaluation.accuracy["fused"] > manifest.evaluation.baseline
     assert {figure.stage for figure in manifest.parity.figures} >= {"tokens", "text.scores"}
+
+
+def test_labels_of_lexicons_choose_no_strategy_for_brought_models(
+    brought: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of all it is soft-voting; the bundle says where its labels come from, and so does a line."""
+    corpus = Path(shutil.copytree(brought / "corpus", tmp_path / "corpus"))
+    used = LexiconUsed("mine.txt", "0" * 64, 12, 0.5)
+    origin = LabelsFrom((used,), {}, ("train", "test"), 0.5)
+    write_origin(corpus, origin)
+    pipeline = ("--text-pipeline", str(brought / "svc.skops"))
+    options = (*_cnn_options(brought), *pipeline, "--held-out-corpus", str(corpus))
+    assert _export(brought, tmp_path / "b", *options) == 0
+    manifest = load_bundle(tmp_path / "b").manifest
+    assert (manifest.strategy, manifest.labels_from) == ("soft-voting", origin)
+    assert "come from lexicons, not from people: mine.txt" in capsys.readouterr().out
+    shown = "".join(manifest_lines(manifest))
+    assert "come from lexicons" in shown
+    assert "agreement" in shown
+    assert "accuracy" not in shown
 
 
 def test_without_a_corpus_the_scores_are_marked_uncalibrated(

@@ -6,8 +6,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from export.bundle import export
-from inference.bundle import load as load_bundle
 from schemas.models import Models
 from schemas.progress import silent
 from train.labelling.labels import LabelSettings, label
@@ -22,7 +20,7 @@ pytestmark = [
 ]
 
 
-def test_models_page_and_bundle_say_that_lexicons_gave_the_labels(
+def test_models_page_and_console_say_that_lexicons_gave_the_labels(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And none of all strategies is chosen by them: soft-voting is trained alone."""
@@ -30,7 +28,8 @@ def test_models_page_and_bundle_say_that_lexicons_gave_the_labels(
     generate(corpus, 3, 120, 40, silent)
     settings = LabelSettings(neutral="中性", test_labels="lexicons")
     label(corpus, [shipped()], settings, labelled, silent)
-    assert run(["train", str(labelled), "--out", str(models), "--epochs", "1"]) == 0
+    quick = ["--epochs", "1", "--cnn", "brief"]
+    assert run(["train", str(labelled), "--out", str(models), *quick]) == 0
     told = capsys.readouterr()
     assert "accuracy" not in told.out + told.err
     assert "labels of the training and the test half come from lexicons, not from people" in (
@@ -44,11 +43,3 @@ def test_models_page_and_bundle_say_that_lexicons_gave_the_labels(
     assert [each.name for each in held.labels_from.lexicons] == ["shipped"]
     page = json.loads((models / "report.json").read_bytes())
     assert page["origin"]["labels_from"]["halves"] == ["train", "test"]
-    export(models, tmp_path / "bundle", silent)
-    manifest = load_bundle(tmp_path / "bundle").manifest
-    assert manifest.labels_from == held.labels_from
-    assert run(["bundle", "show", str(tmp_path / "bundle")]) == 0
-    shown = capsys.readouterr().out
-    assert "come from lexicons" in shown
-    assert "agreement" in shown
-    assert "accuracy" not in shown
