@@ -104,6 +104,14 @@ class Classifier:
         fused = self._fuse(features, given, tuple(self.manifest.graphs["fusion"].outputs))
         return {**given, **fused, PRESENT: features.present}
 
+    def pieces(self, text: str) -> tuple[list[str], str]:
+        """The text as the first block that cuts words cuts it, else as the first block does; and
+        what stands between the pieces, so that together they are the text again.
+        """
+        words = [each for each in self._vectorisers if each.block.analyzer == "words"]
+        own = (*words, *self._vectorisers)[0]
+        return own.cut(text), " " if own.block.analyzer == "pattern" else ""
+
     def _rows(self, present: NDArray[np.bool_], modality: Modality) -> Ints:
         column = self._columns.get(modality)
         return np.empty(0, np.int64) if column is None else np.flatnonzero(present[:, column])

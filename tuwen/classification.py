@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import asdict, replace
 
 from features.images import ImageLimits
 from inference.bundle import load
 from inference.classifier import Classifier
+from inference.explaining import Why, explain
 from schemas.manifest import ImageInput, Manifest
 from schemas.post import Post
 from schemas.verdict import ModelName, Verdict
@@ -29,6 +31,15 @@ NOWHERE: Final = Partition("", 0)
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 _VERDICT: Final = msgspec.json.Decoder(Verdict)
+
+
+class ExplainedVerdict(Verdict, frozen=True, gc=False):
+    """A verdict, and why it bears its label; where it bears none, why the likeliest."""
+
+    why: Why
+
+
+_EXPLAINED: Final = msgspec.json.Decoder(ExplainedVerdict)
 
 
 class Stages:
@@ -69,6 +80,21 @@ class Stages:
         ]
 
 
+class ExplainingStages(Stages):
+    """The same, and what they publish is an `ExplainedVerdict`. A post costs many times as much."""
+
+    def _outcomes(self, posts: Sequence[Fetched]) -> list[Outcome]:
+        outcomes = zip(super()._outcomes(posts), posts, strict=True)
+        return [self._explained(outcome, post) for outcome, post in outcomes]
+
+    def _explained(self, outcome: Outcome, post: Fetched) -> Outcome:
+        text = post.post.text if post.post.has_text else None
+        why = explain(self._classifier, text, post.pixels)
+        verdict = ExplainedVerdict(**asdict(verdict_of(outcome)), why=why)
+        outgoing = replace(outcome.outgoing, value=msgspec.json.encode(verdict))
+        return replace(outcome, outgoing=outgoing)
+
+
 def verdict_of(outcome: Outcome) -> Verdict:
     """The verdict that an outcome publishes."""
     return _VERDICT.decode(outcome.outgoing.value or b"")
@@ -86,13 +112,22 @@ def classify(bundle: Path, post: Post, settings: WorkerSettings) -> Verdict:
         Failed: the post cannot be labelled; it says why, as a dead letter would.
         BundleError: the bundle cannot be used.
     """
-    stages = Stages(bundle, settings)
+    return verdict_of(_outcome(Stages(bundle, settings), post))
+
+
+def classify_and_explain(bundle: Path, post: Post, settings: WorkerSettings) -> ExplainedVerdict:
+    """The same verdict, and why. Raises what `classify` does."""
+    outcome = _outcome(ExplainingStages(bundle, settings), post)
+    return _EXPLAINED.decode(outcome.outgoing.value or b"")
+
+
+def _outcome(stages: Stages, post: Post) -> Outcome:
     [outcome] = stages.classify([decode(record(msgspec.json.encode(post)))])
     match outcome:
         case Reject(_, reason, detail):
             raise Failed(f"the post cannot be classified: {reason}: {detail}")
         case Outcome():
-            return verdict_of(outcome)
+            return outcome
 
 
 def _fetcher(manifest: Manifest, settings: WorkerSettings) -> Fetcher:

@@ -82,9 +82,10 @@ def confusion_rows(figures: BundleFigures) -> Iterator[Sequence[str]]:
 
 def _counts(figures: BundleFigures) -> Iterator[str]:
     if figures.abstained:
+        coverage = figures.labelled / (figures.labelled + figures.abstained)
         yield (
             f"{'without a label':<18} {figures.abstained:,} of {figures.rows:,} rows; "
-            "the figures are of those with one"
+            f"coverage {coverage:.3f}, and the figures are of those with one"
         )
     for name, counts in (("rejected", figures.rejected), ("one modality", figures.missing)):
         for reason, count in sorted(counts.items()):

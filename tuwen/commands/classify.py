@@ -1,6 +1,7 @@
 """Classify one post, or a file of them, without Kafka."""
 
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +9,18 @@ from typing import Annotated
 import msgspec
 import typer
 
+from inference.explaining import Why
 from schemas.post import Post
 from schemas.progress import silent
 from schemas.verdict import Verdict
 from tuwen.application import application
-from tuwen.classification import Stages, rooted
+from tuwen.classification import (
+    ExplainedVerdict,
+    ExplainingStages,
+    Stages,
+    classify_and_explain,
+    rooted,
+)
 from tuwen.classification import classify as classify_post
 from tuwen.classifying import Counts, Rejected
 from tuwen.failures import Failed, Refused
@@ -48,6 +56,9 @@ def classify(
     ] = None,
     post_id: Annotated[str, typer.Option("--id", help="The post's id.")] = "post",
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Tell the words and places that weighed most.")
+    ] = False,
     verdicts: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="For FILE's verdicts. [stdout]")
     ] = None,
@@ -60,28 +71,33 @@ def classify(
     """Classify one post as a worker would, or a file of them, without Kafka.
 
     Of a file each verdict is a line of JSON, as on the topic of verdicts; its source is the file's
-    name and the line. A line that holds no post costs that line alone.
+    name and the line. A line that holds no post costs that line alone. With --why a verdict has a
+    field more, `why`, and costs many times as much.
     """
     one = text is not None or image is not None
     if file is not None:
         if one:
             raise Refused("give FILE, or --text and --image: not both")
-        _classify_file(Places(file, verdicts, rejects), settings)
+        check_places(Places(file, verdicts, rejects))
+        stages = (ExplainingStages if why else Stages)(settings.bundle, settings)
+        _classify_file(Places(file, verdicts, rejects), stages, settings)
         return
     if not one or verdicts or rejects:
         raise Refused("give --text, --image, or both, or FILE: see `tuwen classify --help`")
     reference, settings = rooted(image, settings)
-    verdict = classify_post(settings.bundle, Post(post_id, text, reference), settings)
+    asked = classify_and_explain if why else classify_post
+    verdict = asked(settings.bundle, Post(post_id, text, reference), settings)
     if as_json:
         typer.echo(msgspec.json.encode(verdict))
-    else:
-        _show(verdict)
+        return
+    _show(verdict)
+    if isinstance(verdict, ExplainedVerdict):
+        for line in why_lines(verdict.why):
+            out().print(line, markup=False)
 
 
-def _classify_file(places: Places, settings: WorkerSettings) -> None:
+def _classify_file(places: Places, stages: Stages, settings: WorkerSettings) -> None:
     """Classify, then say what became of the posts."""
-    check_places(places)
-    stages = Stages(settings.bundle, settings)
     began_s, began_cpu_s = time.monotonic(), time.process_time()
     # Bars would be drawn between verdicts that go to a terminal.
     shown = nullcontext(silent) if places.verdicts is None and out().is_terminal else drawn(err())
@@ -122,3 +138,16 @@ def _show(verdict: Verdict) -> None:
         f"{model.strategy}",
         markup=False,
     )
+
+
+def why_lines(why: Why) -> Iterator[str]:
+    """What the score owes to each word, then to each place of the picture as it lies there."""
+    yield f"why {why.label}: its score of {why.score:.3f} is lower by so much without"
+    for each in why.words:
+        yield f"  {each.effect:+.3f}  {each.word}"
+    if why.words_unasked:
+        yield f"  {why.words_unasked:,} more words of the text were not left out"
+    if why.places:
+        yield "  and without each place of the picture"
+    for row in why.places:
+        yield "  " + "  ".join(f"{effect:+.3f}" for effect in row)

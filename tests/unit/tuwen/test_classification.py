@@ -122,3 +122,34 @@ def test_a_damaged_bundle_is_refused_by_the_file(
     assert run(["bundle", "check", bundle]) == 1
 
     assert "text.onnx" in capsys.readouterr().err
+
+
+def test_why_tells_of_words_and_places_and_changes_no_score(
+    bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verdict is the same, with a field more."""
+    post = ["--bundle", bundle, "--text", "服务很好", "--image", "bright 1.png"]
+    plain, explained = classified(capsys, *post), classified(capsys, *post, "--why")
+
+    why = explained.pop("why")
+    assert explained == plain
+    assert isinstance(why, dict)
+    assert (why["label"], why["words"][0]["word"]) == ("积极", "好")
+    assert [len(row) for row in why["places"]] == [4, 4, 4, 4]
+    assert run(["classify", *post, "--why"]) == 0
+    shown = capsys.readouterr().out
+    assert "why 积极: its score of 0.999 is lower by so much without" in shown
+    assert "  好\n" in shown
+    assert "and without each place of the picture\n  +0.000  +0.000" in shown
+
+
+def test_why_is_said_of_the_likeliest_label_where_there_is_none(
+    bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And of a text alone no place is named."""
+    post = ["--bundle", bundle, "--text", "服务坏", "--abstain-below", "1", "--why"]
+    found = classified(capsys, *post)
+
+    assert found["label"] is None
+    assert isinstance(found["why"], dict)
+    assert (found["why"]["label"], found["why"]["places"]) == ("消极", [])

@@ -128,3 +128,17 @@ def test_an_empty_file_has_no_verdict_and_no_fault(capsys: pytest.CaptureFixture
     Path("posts.jsonl").write_bytes(b"")
     assert run(["classify", "posts.jsonl"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_why_is_a_field_more_of_each_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything else stays as it is, rejects too."""
+    run(["classify", "posts.jsonl", "--image-root", "."])
+    plain = capsys.readouterr()
+    assert run(["classify", "posts.jsonl", "--image-root", ".", "--why"]) == 0
+
+    shown = capsys.readouterr()
+    assert verdicts(shown.out) == verdicts(plain.out)
+    whys = [json.loads(line)["why"] for line in shown.out.splitlines()]
+    assert [each["words"][0]["word"] for each in whys] == ["好", "坏", "坏"]
+    assert [bool(each["places"]) for each in whys] == [False, True, False]
+    assert "posts.jsonl:3: malformed-json" in shown.err

@@ -124,6 +124,8 @@ def test_what_is_abstained_from_is_counted_and_not_judged(
     assert (figures["labelled"], figures["abstained"]) == (2, 4)
     assert figures["accuracy"]["value"] == 1.0
     assert set(figures["by_presence"]) == {"complete"}
+    assert run(["evaluate", "bundle", "corpus", "--abstain-below", "0.99"]) == 0
+    assert "4 of 7 rows; coverage 0.333, and the figures are" in capsys.readouterr().out
 
 
 def test_the_other_half_is_judged_on_request(capsys: pytest.CaptureFixture[str]) -> None:

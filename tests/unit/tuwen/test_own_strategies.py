@@ -82,5 +82,5 @@ def test_a_strategy_cannot_choose_what_the_gate_lets_pass(tmp_path: Path, tolera
     file = tmp_path / "mine.py"
     file.write_text(f"TOLERANCE, inputs, fuse = float('{tolerance}'), None, None", encoding="utf-8")
 
-    with pytest.raises(ExportError, match="the gate takes 0.0001 at most"):
+    with pytest.raises(ExportError, match=f"the gate takes {TOLERANCE_MAX} at most"):
         strategy("mine", of_export([file]))
