@@ -49,6 +49,16 @@ def test_every_alteration_changes_most_texts(alteration: object) -> None:
     assert sum(text not in TEXTS for text in mine) > 30
 
 
+def test_no_row_is_made_on_which_two_cuts_are_equally_good(tmp_path: Path) -> None:
+    """One Han many times over is the corpus's own to have, not the gate's to make."""
+    praise = ["赞赞赞赞赞", "服务赞赞"]
+    rows = reference_rows(TEST, [*TEXTS, *praise], 2000, tmp_path)
+    made = [row.text for row in rows if row.id.startswith(("paired", "altered"))]
+    assert not any("赞赞赞" in (text or "") for text in made)
+    assert any("赞赞" in (text or "") for text in made)
+    assert any("哈哈哈" in (text or "") for text in made)
+
+
 def test_wide_rows_are_spread_over_all() -> None:
     """No more than there are, each once."""
     assert wide_rows(3) == [0, 1, 2]
