@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.manifest import LabelsFrom
+from schemas.progress import Progress, silent
 from train.corpus_report import CorpusReport, examine
 from train.errors import CorpusError
 from train.label_origin import ORIGIN_FILE, read_origin
@@ -74,9 +75,9 @@ def load(path: Path) -> Corpus:
     return corpus
 
 
-def check(path: Path) -> CorpusReport:
+def check(path: Path, progress: Progress = silent) -> CorpusReport:
     """All that is wrong or worth knowing, found in one go. Raises CorpusError for no corpus."""
-    return examine(path)
+    return examine(path, progress)
 
 
 def _check_ids(rows: dict[Half, tuple[Row, ...]]) -> None:

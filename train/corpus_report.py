@@ -12,6 +12,7 @@ import msgspec
 
 from features.images import ImageLimits, ImageProblem, decode
 from schemas.manifest import ImageInput
+from schemas.progress import Progress, silent
 from train.errors import CorpusError
 from train.rows import HALVES, ROW_FIELDS, Half, Row, RowFields, decoded, place, raw_rows, row_of
 from train.settings import HELD_OUT_FOLDS
@@ -22,6 +23,7 @@ ROWS_OF_A_FOLD_MIN: Final = 2
 _LABEL_ROWS_MIN: Final = ROWS_OF_A_FOLD_MIN * HELD_OUT_FOLDS
 _LIMITS = ImageLimits(bytes_max=64 * 1024 * 1024, pixels_max=80_000_000)
 _SIZE = ImageInput(height=64, width=64)
+_CHUNK = 100
 
 
 class Finding(StrEnum):
@@ -120,7 +122,7 @@ class _Notes:
         )
 
 
-def examine(path: Path) -> CorpusReport:
+def examine(path: Path, progress: Progress = silent) -> CorpusReport:
     """Read everything once. Raises CorpusError when the folder or one of its files is missing."""
     notes = _Notes()
     fields = {half: list(_readable(path, half, notes)) for half in HALVES}
@@ -129,7 +131,8 @@ def examine(path: Path) -> CorpusReport:
     ids = Counter(row.id for half in HALVES for row in rows[half])
     notes.note(Finding.DUPLICATE_ID, [name for name, count in ids.items() if count > 1])
     _note_labels(fields, notes)
-    hashes, broken = _note_images(path, [row for half in HALVES for row in rows[half]], notes)
+    every = [row for half in HALVES for row in rows[half]]
+    hashes, broken = _note_images(path, every, notes, progress)
     _note_absent(rows, hashes.keys() - broken, notes)
     _note_few(fields["train"], hashes.keys() - broken, notes)
     texts = {half: Counter(row.text for row in rows[half] if row.text) for half in HALVES}
@@ -170,12 +173,17 @@ def _note_labels(fields: dict[Half, list[tuple[Row, RowFields]]], notes: _Notes)
     notes.note(Finding.LABELS, [str(label) for label in sorted(wanted - learned)])
 
 
-def _note_images(path: Path, rows: list[Row], notes: _Notes) -> tuple[dict[str, str], set[str]]:
+def _note_images(
+    path: Path, rows: list[Row], notes: _Notes, progress: Progress
+) -> tuple[dict[str, str], set[str]]:
     """Note what cannot be used; the hashes of what can be opened, by relative path, and those of
     them that cannot be decoded.
     """
     root, hashes, broken = path.resolve(), dict[str, str](), set[str]()
-    for image in dict.fromkeys(row.image for row in rows if row.image):
+    images = list(dict.fromkeys(row.image for row in rows if row.image))
+    for number, image in enumerate(images, start=1):
+        if number % _CHUNK == 0 or number == len(images):
+            progress("looking at the images", number, len(images))
         file = (path / image).resolve()
         if not file.is_relative_to(root):
             notes.note(Finding.OUTSIDE_IMAGE, [image])

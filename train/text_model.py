@@ -20,6 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from features.text import TextVectoriser, terms_of
 from schemas.manifest import FileSpec, TextBlock
+from schemas.progress import Progress, silent
 from train.arrays import save_arrays
 from train.calibration import Labels, calibrate, log_loss
 from train.class_weights import for_scikit_learn, row_weights
@@ -27,6 +28,7 @@ from train.settings import TrainSettings
 from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
 from train.weighted_svm import WeightedSvm, fit_weighted_svm
 
+STEP: Final = "fitting the SVM"
 _NOT_YET_HASHED: Final = ""
 TOKENS_LENGTH: Final = 64
 """Words of a text that a strategy attends to."""
@@ -142,8 +144,15 @@ def blocks_of(settings: TrainSettings) -> tuple[TextBlock, ...]:
     return tuple(blocks)
 
 
-def fit_text(rows: TextRows, settings: TrainSettings, embedding_wanted: int | None) -> TextTraining:
+def fit_text(
+    rows: TextRows,
+    settings: TrainSettings,
+    embedding_wanted: int | None,
+    progress: Progress = silent,
+) -> TextTraining:
     """Fit all; `embedding_wanted` is the embedding's width, None for none."""
+    steps = len(settings.text_costs) + 1
+    progress(STEP, 0, steps)
     vectorisers = Fitted(
         "text vectorisers",
         tuple(_vectoriser(block, rows.texts, settings) for block in blocks_of(settings)),
@@ -151,7 +160,7 @@ def fit_text(rows: TextRows, settings: TrainSettings, embedding_wanted: int | No
         learned_labels=False,
     )
     x = tf_idf(vectorisers.model, rows.texts)
-    cost, folds, scores = _best_cost(x, rows, settings)
+    cost, folds, scores = _best_cost(x, rows, settings, progress)
     svm = _fit_svm(x, rows.targets, cost, settings)
     projection, embedding, tokens = None, None, None
     if embedding_wanted is not None:
@@ -161,6 +170,7 @@ def fit_text(rows: TextRows, settings: TrainSettings, embedding_wanted: int | No
         tokens = _token_table(projection[: len(vectorisers.model[0].vocabulary)])
     model = TextModel(vectorisers.model, svm, projection, tokens)
     fitted_model = Fitted("text model", model, frozenset(rows.ids))
+    progress(STEP, steps, steps, f"C = {cost:g}")
     return TextTraining(fitted_model, folds, vectorisers, scores, embedding, cost)
 
 
@@ -190,16 +200,17 @@ def _fit_svm(
 
 
 def _best_cost(
-    x: sparse.csr_matrix, rows: TextRows, settings: TrainSettings
+    x: sparse.csr_matrix, rows: TextRows, settings: TrainSettings, progress: Progress
 ) -> tuple[float, tuple[Fitted[Any], ...], Unseen]:
     """The C whose calibrated out-of-fold margins tell the labels best; its SVMs and margins."""
     tried = []
     weights = row_weights(rows.labels, rows.labels_count, settings.class_weight)
-    for cost in settings.text_costs:
+    for number, cost in enumerate(settings.text_costs, start=1):
         folds, scores = _out_of_fold(x, rows, cost, settings)
         calibration = calibrate(scores.scores, rows.labels, rows.labels_count, weights)
         loss = log_loss(calibration.probabilities(scores.scores), rows.labels, weights)
         tried.append((loss, cost, folds, scores))
+        progress(STEP, number, len(settings.text_costs) + 1)
     _, cost, folds, scores = min(tried, key=lambda each: each[0])
     return cost, folds, scores
 

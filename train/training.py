@@ -180,9 +180,7 @@ def _learned(
 ) -> Lessons:
     """The text model and the CNN, and what fusion may learn from them."""
     width = settings.embedding_width if needs_projection(strategies) else None
-    progress("fitting the SVM", 0, 1)
-    text = fit_text(_text_rows(half, labels_count), settings, width)
-    progress("fitting the SVM", 1, 1, f"C = {text.cost:g}")
+    text = fit_text(_text_rows(half, labels_count), settings, width, progress)
     clock.step("text")
     image = fit_image(_image_rows(half, labels_count), settings, progress)
     clock.step("image")

@@ -56,7 +56,8 @@ def check(
     """
     from train.corpus import check as check_corpus
 
-    report = check_corpus(folder)
+    with drawn(err()) as progress:
+        report = check_corpus(folder, progress)
     if as_json:
         typer.echo(msgspec.json.encode(report, enc_hook=str))
     else:

@@ -196,3 +196,12 @@ def test_what_the_report_calls_usable_loads(tmp_path: Path) -> None:
         with pytest.raises(CorpusError):
             load(corpus)
         assert not check(corpus).usable, BAD[number][0]
+
+
+def test_a_check_tells_how_far_it_is(tmp_path: Path) -> None:
+    """Images take longest: large corpora take minutes."""
+    told: list[tuple[str, int, int]] = []
+    check(
+        good_corpus(tmp_path), lambda step, done, total, note="": told.append((step, done, total))
+    )
+    assert told == [("looking at the images", 2, 2)]

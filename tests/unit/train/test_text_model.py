@@ -150,3 +150,16 @@ def test_the_label_of_filler_is_a_class_of_its_own() -> None:
         TextRows(rows.ids, rows.texts, targets, rows.labels, 3, rows.folds), BOTH_BLOCKS, None
     )
     assert training.scores.scores.shape == (ROWS, 4)
+
+
+def test_a_fit_tells_how_far_it_is() -> None:
+    """Each C tried is a step, and the last is all else."""
+    told: list[tuple[int, int, str]] = []
+    fit_text(
+        _rows(),
+        BOTH_BLOCKS,
+        None,
+        lambda step, done, total, note="": told.append((done, total, note)),
+    )
+    assert [(done, total) for done, total, _ in told] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert told[-1][2].startswith("C = ")
