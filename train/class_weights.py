@@ -16,12 +16,11 @@ def class_weights(
 ) -> Weights | None:
     """float64[K], 1 on average over the rows; None where every row counts alike.
 
-    `balanced` is rows / (labels that occur · rows of the label), as scikit-learn has it; rows whose
-    label is -1 are not counted.
+    `balanced` is rows / (labels that occur · rows of the label), as scikit-learn has it.
     """
     if class_weight == EVERY_ROW_ALIKE:
         return None
-    counts = np.bincount(labels[labels >= 0], minlength=labels_count)
+    counts = np.bincount(labels, minlength=labels_count)
     share = counts.sum() / np.count_nonzero(counts)
     return np.where(counts > 0, share / np.maximum(counts, 1), 0.0)
 

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from schemas.progress import Progress
 from train.augmentation import augmented, mirrored
 from train.calibration import Labels
-from train.class_weights import row_weights
 from train.cnn import (
     LABEL_HEAD,
     REGIONS,
@@ -84,14 +83,6 @@ class Run:
     learning_curve: Curve
     loss: float
     end: End
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """The watched rows int64[W], and how much each counts, float64[W]; None where all alike."""
-
-    rows: NDArray[np.int64]
-    weights: Floats | None
 
 
 def fit_image(rows: ImageRows, settings: TrainSettings, progress: Progress) -> ImageTraining:
@@ -199,17 +190,16 @@ def run_once(
     watched, learned = _watched(rows, seed)
     model = build(settings.cnn, image_input(settings.cnn), rows.heads)
     steps = max(1, len(learned) // settings.batch_images)
-    step = _step(model, settings, steps * epochs)
+    adjustments = rows.adjustments(settings.cnn, settings.class_weight)
+    step = _step(model, settings, steps * epochs, adjustments)
     taught = rows.taught(settings.cnn, settings.class_weight)
-    weights = row_weights(rows.labels, rows.heads.labels_count, settings.class_weight)
-    watch = Watch(watched, None if weights is None else weights[watched])
     chance = np.random.default_rng(seed)
     curve: list[dict[str, float]] = []
     kept, least = model.get_weights(), np.inf
     for epoch in range(epochs):
         order = chance.permutation(learned)
         _pass(step, rows.pixels, taught, order, settings.batch_images, (seed, epoch))
-        loss, accuracy = _measured(model, rows, watch)
+        loss, accuracy = _measured(model, rows, watched, adjustments[LABEL_HEAD])
         if not np.isfinite(loss):
             break
         curve.append({"epoch": epoch + 1.0, "loss": loss, "accuracy": accuracy})
@@ -217,15 +207,15 @@ def run_once(
         if loss < least:
             kept, least = model.get_weights(), loss
     model.set_weights(kept)
-    return Run(model, tuple(curve), float(least), _end(model, rows, watch, float(least)))
+    return Run(model, tuple(curve), float(least), _end(model, rows, watched, float(least)))
 
 
-def _end(model: Any, rows: ImageRows, watch: Watch, loss: float) -> End:
-    if loss < _entropy(rows.labels[watch.rows], watch.weights) - _LEARNED_MIN:
+def _end(model: Any, rows: ImageRows, watched: NDArray[np.int64], loss: float) -> End:
+    if loss < _entropy(rows.labels[watched]) - _LEARNED_MIN:
         return End.LEARNED
     if not np.isfinite(loss):
         return End.COLLAPSED
-    pixels = rows.pixels[watch.rows]
+    pixels = rows.pixels[watched]
     alike = np.ptp(_logits(model, pixels), axis=0).max() < _SAME_ANSWER_MAX
     return End.COLLAPSED if alike and (pixels != pixels[0]).any() else End.NOTHING_LEARNED
 
@@ -256,7 +246,12 @@ def _pass(
         )
 
 
-def _step(model: Any, settings: TrainSettings, steps: int) -> Callable[..., Any]:
+def _step(
+    model: Any,
+    settings: TrainSettings,
+    steps: int,
+    adjustments: Mapping[str, NDArray[np.float32]],
+) -> Callable[..., Any]:
     """One step of AdamW on a one-cycle rate, as a TensorFlow function."""
     tf, keras = load()
     optimizer = keras.optimizers.AdamW(_one_cycle(_rate(settings), steps), _WEIGHT_DECAY)
@@ -267,7 +262,8 @@ def _step(model: Any, settings: TrainSettings, steps: int) -> Callable[..., Any]
     def step(pixels: Any, taught: dict[str, Any], seed: Any) -> None:
         with tf.GradientTape() as tape:
             logits = model(change(pixels, seed), training=True)
-            loss = _loss(logits, taught)
+            adjusted = {head: logits[head] + shift for head, shift in adjustments.items()}
+            loss = _loss(adjusted, taught)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
 
@@ -303,24 +299,24 @@ def _loss(logits: dict[str, Any], taught: dict[str, Any]) -> Any:
 def _cross_entropy(logits: Any, shares: Any) -> Any:
     tf, _ = load()
     if logits.shape[1] == 1:
-        z = logits[:, 0]
-        return shares[:, 1] * tf.nn.softplus(-z) + shares[:, 0] * tf.nn.softplus(z)
+        return tf.nn.sigmoid_cross_entropy_with_logits(shares[:, 1], logits[:, 0])
     return tf.nn.softmax_cross_entropy_with_logits(shares, logits)
 
 
-def _measured(model: Any, rows: ImageRows, watch: Watch) -> tuple[float, float]:
+def _measured(
+    model: Any, rows: ImageRows, watched: NDArray[np.int64], adjustment: NDArray[np.float32]
+) -> tuple[float, float]:
     """Mean loss and accuracy of the label head on watched rows; the loss may be no number."""
-    values = _logits(model, rows.pixels[watch.rows])
+    values = _logits(model, rows.pixels[watched]) + adjustment
     if not np.isfinite(values).all():
         return np.inf, 0.0
     if values.shape[1] == 1:
         values = np.concatenate((np.zeros_like(values), values), axis=1)
-    labels = rows.labels[watch.rows]
+    labels = rows.labels[watched]
     top = values.max(axis=1, keepdims=True)
     log_sums = top[:, 0] + np.log(np.exp(values - top).sum(axis=1))
     loss = log_sums - values[np.arange(len(labels)), labels]
-    mean = float(np.average(loss, weights=watch.weights))
-    return mean, float((values.argmax(axis=1) == labels).mean())
+    return float(loss.mean()), float((values.argmax(axis=1) == labels).mean())
 
 
 def _logits(model: Any, pixels: NDArray[np.uint8]) -> Floats:
@@ -332,8 +328,8 @@ def _logits(model: Any, pixels: NDArray[np.uint8]) -> Floats:
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 
-def _entropy(labels: Labels, weights: Floats | None) -> float:
+def _entropy(labels: Labels) -> float:
     """The loss of whoever knows the shares of the labels and nothing else."""
-    shares = np.bincount(labels, weights)
-    shares = shares[shares > 0] / shares.sum()
+    shares = np.bincount(labels) / len(labels)
+    shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())

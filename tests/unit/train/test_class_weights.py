@@ -22,9 +22,9 @@ def test_balanced_weights_are_those_of_scikit_learn(told: list[int]) -> None:
     assert rows.mean() == pytest.approx(1)
 
 
-def test_rows_without_a_label_are_not_counted() -> None:
-    """Nor is a label without a row."""
-    weights = class_weights(np.array([0, 0, -1, 2, -1]), 3, "balanced")
+def test_a_label_without_a_row_has_no_weight() -> None:
+    """Nor has it a part in those of the others."""
+    weights = class_weights(np.array([0, 0, 2]), 3, "balanced")
     assert weights is not None
     assert weights.tolist() == [0.75, 0.0, 1.5]
 

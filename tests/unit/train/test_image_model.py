@@ -11,13 +11,13 @@ from schemas.progress import Progress, silent
 from train import image_model
 from train.cnn import Heads
 from train.errors import CollapsedError, LeakageError
-from train.image_model import RUNS_MAX, End, Run, Watch, fit_cnn, fit_image
+from train.image_model import RUNS_MAX, End, Run, fit_cnn, fit_image
 from train.image_rows import ImageRows
 from train.settings import ImageScoring, TrainSettings
 from train.side_by_side import Fit, FittedCnn, Lesson
 from train.unseen import Fitted, unseen_scores
 
-EVERY = Watch(np.arange(40), None)
+EVERY = np.arange(40)
 
 
 @dataclass
@@ -172,18 +172,13 @@ def test_one_answer_for_one_image_is_no_collapse() -> None:
     assert end is End.NOTHING_LEARNED
 
 
-def test_watched_rows_of_a_rare_label_count_as_much_as_the_others() -> None:
-    """Whoever says the frequent label of all knows nothing then, and the loss shows it."""
+def test_watched_rows_are_told_with_what_is_added_while_learning() -> None:
+    """Logits by which labels count alike, and how frequent each is, say what is likely here."""
     rows = replace(_rows(), labels=np.repeat([0, 1], [36, 4]))
-    says = Says(np.tile([4.0, 0.0], (40, 1)))
-    alike, _ = image_model._measured(says, rows, EVERY)
-    weights = np.repeat([40 / 72, 40 / 8], [36, 4])
-    balanced, accuracy = image_model._measured(says, rows, Watch(np.arange(40), weights))
-    sure, wrong = np.log1p(np.exp([-4.0, 4.0]))
-    assert alike == pytest.approx((36 * sure + 4 * wrong) / 40)
-    assert balanced == pytest.approx((sure + wrong) / 2)
+    shares = np.log(np.array([0.9, 0.1], np.float32))
+    loss, accuracy = image_model._measured(Says(np.zeros((40, 2))), rows, EVERY, shares)
+    assert loss == pytest.approx(image_model._entropy(rows.labels))
     assert accuracy == 0.9
-    assert image_model._entropy(rows.labels, weights) == pytest.approx(np.log(2))
 
 
 def test_held_out_images_are_scored_by_a_cnn_that_never_saw_them(seeds: list[int]) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 from train.cnn import LABEL_HEAD, TARGET_HEAD, Heads
 from train.image_rows import ImageRows
+from train.settings import Cnn
+
+CNNS: tuple[Cnn, ...] = ("compact", "brief")
 
 
 def _rows(heads: Heads, opinions: list[list[float]] | None = None) -> ImageRows:
@@ -45,18 +48,28 @@ def test_one_score_speaks_of_the_second_label() -> None:
     assert set(taught) == {LABEL_HEAD}
 
 
-def test_a_row_is_taught_by_the_weight_of_its_class() -> None:
-    """All rows of a label count as much as those of any other; what is unknown counts nothing."""
+def test_what_is_added_while_learning_is_how_frequent_each_class_is() -> None:
+    """Where labels count alike; nothing where rows do. A sigmoid has the difference of two."""
     rows = replace(
         _rows(Heads(2, 3)),
         ids=tuple("abcd"),
         labels=np.array([0, 0, 0, 1]),
         targets=np.array([2, -1, 2, 0]),
     )
-    taught = rows.taught("compact", "balanced")
-    assert taught[LABEL_HEAD].sum(axis=0) == pytest.approx(np.array([2, 2]))
-    assert taught[TARGET_HEAD].sum(axis=0) == pytest.approx(np.array([1.5, 0, 1.5]))
-    assert taught[TARGET_HEAD][1].tolist() == [0, 0, 0]
+    added = rows.adjustments("compact", "balanced")
+    assert np.exp(added[LABEL_HEAD]) == pytest.approx(np.array([0.75, 0.25]))
+    assert np.exp(added[TARGET_HEAD]) == pytest.approx(np.array([1 / 3, 0.5 / 3, 2 / 3]))
+    assert np.exp(rows.adjustments("brief", "balanced")[LABEL_HEAD]) == pytest.approx([1 / 3])
+    for cnn in CNNS:
+        assert not any(shift.any() for shift in rows.adjustments(cnn, "none").values())
+
+
+def test_opinions_are_taught_as_what_is_likely_here() -> None:
+    """An opinion that both labels are as likely as not says that the frequent one is likelier."""
+    rows = _rows(Heads(2, None), [[0.0, 0.0]] * 4)
+    rows = replace(rows, ids=tuple("abcd"), labels=np.array([0, 0, 0, 1]), targets=np.full(4, -1))
+    taught = rows.taught("compact", "balanced")[LABEL_HEAD]
+    assert taught[0] == pytest.approx(np.array([1.75, 0.25]) / 2)
 
 
 def test_chosen_rows_keep_their_opinions() -> None:
