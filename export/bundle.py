@@ -211,7 +211,13 @@ def _sides(graphs: Mapping[str, GraphSpec]) -> dict[str, tuple[int, ...]]:
 
 
 def _graph(partial: Path, name: str, model: bytes) -> GraphSpec:
-    opened = Graph(model)
+    try:
+        opened = Graph(model)
+    except Exception as error:  # ONNX Runtime's exceptions share no base but this.
+        raise ExportError(
+            f"ONNX Runtime cannot load the {name} graph: {error}; this is a defect of export, or a "
+            "step of the model that ONNX Runtime does not have"
+        ) from error
     found = opsets(model)
     file = _file(partial, f"{name}.onnx", model)
     return GraphSpec(file, found[""], tuple(sorted(found)), opened.inputs, opened.outputs)

@@ -294,6 +294,16 @@ def test_a_models_folder_that_is_not_whole_is_refused(
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_graph_that_does_not_load_is_named(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a converter wrote; no bundle is left."""
+    monkeypatch.setattr("export.bundle.text_graph", lambda *_: b"no graph")
+    with pytest.raises(ExportError, match="cannot load the text graph"):
+        export(small.models, tmp_path / "posts", silent)
+    assert names_in(tmp_path) == []
+
+
 def test_a_corpus_that_is_elsewhere_is_named(models: Path, tmp_path: Path) -> None:
     """The reference's pictures are read from it."""
     with pytest.raises(ExportError, match="name the corpus"):
