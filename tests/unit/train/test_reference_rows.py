@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from train.altered import ALTERATIONS, altered
+from train.altered import ALTERATIONS, Alteration, altered
 from train.reference_rows import WIDE_ROWS, reference_rows, wide_rows
 from train.rows import Row
 
@@ -38,7 +38,7 @@ def test_without_any_text_the_odd_ones_are_altered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("alteration", ALTERATIONS, ids=lambda each: each.__name__)
-def test_every_alteration_changes_most_texts(alteration: object) -> None:
+def test_every_alteration_changes_most_texts(alteration: Alteration) -> None:
     """None is blank, and equal arguments give equal texts."""
     place = list(ALTERATIONS).index(alteration)
     count = len(ALTERATIONS)
