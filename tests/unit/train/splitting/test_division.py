@@ -69,10 +69,10 @@ def test_a_test_half_is_empty_only_when_no_group_can_be_spared(
 def test_rows_without_duplicates_are_divided_exactly() -> None:
     """A fifth of each label, to the row; another seed takes others."""
     labels = np.repeat([0, 1, 2], [50, 30, 15])
-    tests = [by_group(np.arange(95), labels, 0.2, seed) for seed in (1, 2)]
-    for test in tests:
+    one, other = (by_group(np.arange(95), labels, 0.2, seed) for seed in (1, 2))
+    for test in (one, other):
         assert np.bincount(labels[test]).tolist() == [10, 6, 3]
-    assert not np.array_equal(*tests)
+    assert not np.array_equal(one, other)
 
 
 @given(grouped(), SHARES, st.data())
