@@ -86,7 +86,7 @@ def judge(strategy: FusionStrategy, training: TrainingInputs) -> Judged:
     for part in np.unique(parts):
         own = np.flatnonzero((parts == part) & training.complete)
         others = training.chosen(np.flatnonzero(parts != part))
-        fitted = Fitted(strategy.name, strategy.fit(others), frozenset(others.ids))
+        fitted = Fitted(strategy.name, strategy.fit(others), others.learned_rows)
         chosen = training.chosen(own)
         scores = unseen_scores(fitted, chosen.ids, partial(_predicted, chosen)).scores
         ids += chosen.ids

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from train.calibration import Calibration, calibrate
+from train.class_weights import row_weights
 from train.cnn import REGIONS, SCORES
 from train.fusion.seam import (
     IMAGE,
@@ -67,7 +69,17 @@ class Lessons:
             MODALITIES,
             {name: targets[rows] for name, targets in _targets(self.half).items()},
             self.class_weight,
+            {TEXT: self._text_alone()} if apart else {},
         )
+
+    def _text_alone(self) -> Fitted[Calibration]:
+        """The text's own calibration, by all rows: no CNN has a part in it."""
+        scored = _placed(self.text.scores, self.half.ids).scores
+        rows = np.flatnonzero(np.isfinite(scored[:, 0]))
+        labels = self.half.labels[rows]
+        weights = row_weights(labels, self.labels_count, self.class_weight)
+        calibration = calibrate(scored[rows], labels, self.labels_count, weights)
+        return Fitted("text alone", calibration, frozenset(self.half.ids[row] for row in rows))
 
     def _tokens(self, rows: NDArray[np.int64]) -> dict[str, Unseen]:
         """Tokens and mask of the texts: by the vocabulary, and a projection that saw no label."""

@@ -201,7 +201,7 @@ def _fused(
         training = lessons[strategy.name]
         fitted = strategy.fit(training)
         costs[strategy.name] = fitted.multiply_adds(training.values)
-        fusions[strategy.name] = Fitted(strategy.name, fitted, frozenset(training.ids))
+        fusions[strategy.name] = Fitted(strategy.name, fitted, training.learned_rows)
         progress("fitting the fusion", number, len(strategies), strategy.name)
     choice = choose(judged, costs) if judged else None
     image = learned.image

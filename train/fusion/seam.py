@@ -25,7 +25,7 @@ from train.arrays import save_arrays
 from train.calibration import Calibration, Labels, calibrate
 from train.class_weights import class_weights, row_weights
 from train.settings import ClassWeight
-from train.unseen import Floats, Unseen
+from train.unseen import Fitted, Floats, Unseen
 
 Present = NDArray[np.bool_]
 TEXT, IMAGE = 0, 1
@@ -44,7 +44,7 @@ class TrainingInputs:
     int64[N]; `present` bool[N,M]: what was scored unseen, by the order of `modalities`; `folds`
     int64[N], grouped, for a strategy's own cross-validation; `targets` by modality int64[N]: what
     the modality itself shows, -1 where nobody says; `class_weight`: whether rows count alike, or
-    labels.
+    labels; `alone` by modality: its own calibration, where more rows than these could teach it.
     """
 
     inputs: Mapping[str, Unseen]
@@ -56,6 +56,7 @@ class TrainingInputs:
     modalities: tuple[str, ...]
     targets: Mapping[str, Labels] = field(default_factory=dict)
     class_weight: ClassWeight = "none"
+    alone: Mapping[int, Fitted[Calibration]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Every input is of the same rows."""
@@ -65,6 +66,11 @@ class TrainingInputs:
     def complete(self) -> Present:
         """bool[N]: the rows that have all modalities."""
         return np.asarray(self.present.all(axis=1), np.bool_)
+
+    @property
+    def learned_rows(self) -> frozenset[str]:
+        """The ids of all rows that have a part in what is fitted on this."""
+        return frozenset(self.ids).union(*(fitted.rows for fitted in self.alone.values()))
 
     @property
     def values(self) -> dict[str, Floats]:
@@ -90,9 +96,10 @@ class TrainingInputs:
         return class_weights(self.labels, self.labels_count, self.class_weight)
 
     def chosen(self, rows: NDArray[np.int64]) -> "TrainingInputs":
-        """Some of the rows."""
+        """Some of the rows, and nothing that others taught."""
         return replace(
             self,
+            alone={},
             inputs={name: unseen.chosen(rows) for name, unseen in self.inputs.items()},
             labels=self.labels[rows],
             present=self.present[rows],
@@ -176,6 +183,8 @@ def by_pattern(
 
 def single(training: TrainingInputs, modality: int) -> Calibration:
     """A modality's own scores, calibrated on the rows that have it."""
+    if modality in training.alone:
+        return training.alone[modality].model
     rows = training.present[:, modality]
     scores = training.scores(f"{training.modalities[modality]}.scores")[rows]
     weights = training.weights(rows)

@@ -16,10 +16,10 @@ from tests.unit.train.fusion_rows import (
     fusion_inputs,
     fusion_training,
 )
-from train.calibration import calibrate
+from train.calibration import Calibration, calibrate
 from train.fusion.registry import names, strategy
-from train.fusion.seam import IMAGE, TEXT, FittedFusion, TrainingInputs, patterns
-from train.unseen import Unseen
+from train.fusion.seam import IMAGE, TEXT, FittedFusion, TrainingInputs, patterns, single
+from train.unseen import Fitted, Unseen
 
 STRATEGIES = names()
 DEEP = {"attention", "multi-task"}
@@ -139,6 +139,19 @@ def test_patterns_are_sums_of_powers() -> None:
     """Text counts 1, image 2."""
     present = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.bool_)
     assert patterns(present).tolist() == [0, 1, 2, 3]
+
+
+def test_what_more_rows_taught_is_recorded_and_left_out_of_a_part() -> None:
+    """A calibration by other rows brings those rows with it; a part of the rows fits its own."""
+    training = fusion_training(60)
+    own = single(training, TEXT)
+    lent = Fitted("text alone", Calibration(own.matrix * 2, own.bias), frozenset({"another"}))
+    taught = replace(training, alone={TEXT: lent})
+    assert single(taught, TEXT) is lent.model
+    assert taught.learned_rows == {*training.ids, "another"}
+    part = taught.chosen(np.arange(30))
+    assert part.learned_rows == set(training.ids[:30])
+    assert not np.allclose(single(part, TEXT).matrix, lent.model.matrix)
 
 
 def test_inputs_of_other_rows_are_a_mistake() -> None:

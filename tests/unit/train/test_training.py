@@ -168,6 +168,13 @@ def test_the_folder_says_what_each_strategy_answers_on_the_test_half(
         assert right.mean() == trained.summary.evaluations[strategy].accuracy[use]
 
 
+def test_a_text_alone_is_answered_alike_by_all_strategies(trained: Trained) -> None:
+    """By its own calibration on all rows, whatever rows the strategy itself may learn from."""
+    held = np.load(trained.models / "test.npz")
+    for strategy in SETTINGS.strategies:
+        np.testing.assert_allclose(held[f"{strategy}.text"], held["soft-voting.text"], atol=1e-9)
+
+
 @pytest.mark.parametrize("strategy", SETTINGS.strategies)
 def test_every_strategy_is_served_as_it_was_trained(
     trained: Trained, tmp_path: Path, strategy: str
