@@ -36,7 +36,7 @@ MakeTopic = Callable[..., str]
 """make_topic(name="posts", partitions=1, **configuration) -> the topic's unique name"""
 
 
-class _ServicesTogether(LoadFileScheduling):
+class _ServicesTogether(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types.
     """Tests of one file share fixtures, so one process runs them; one has all real services."""
 
     def _split_scope(self, nodeid: str) -> str:
