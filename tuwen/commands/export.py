@@ -1,7 +1,7 @@
 """Turn trained models into an ONNX bundle, proven equal."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -48,7 +48,8 @@ TEXT_PIPELINE = Annotated[
     typer.Option(help="A scikit-learn pipeline of your own: pipeline.skops, module:function."),
 ]
 STRATEGY = Annotated[
-    list[str] | None, typer.Option(help="Of fusion, for models of your own. [default: all]")
+    list[str] | None,
+    typer.Option(help="Of fusion: of MODELS another than the chosen; of your own the ones to try."),
 ]
 
 OWN_STRATEGY = Annotated[
@@ -94,17 +95,24 @@ def export(
         raise Refused("name either MODELS, or models of your own by --cnn and --text-pipeline")
     lines: Sequence[str] = ()
     if models is not None:
-        manifest = _of_training(models, bundle, corpus, own_strategy or ())
+        _refuse_any(
+            "is for models of your own: MODELS say it themselves",
+            {
+                "--held-out-corpus": held_out_corpus,
+                "--tokenizer": tokenizer,
+                "--cnn-labels": cnn_labels,
+                "--cnn-output": cnn_output,
+                "--cnn-scale": cnn_scale,
+                "--cnn-embedding": cnn_embedding,
+            },
+        )
+        manifest = _of_training(models, bundle, corpus, strategy or (), own_strategy or ())
     else:
-        if own_strategy:
-            raise Refused(
-                "--own-strategy is for MODELS; models of your own take tuwen's strategies"
-            )
-        if corpus is not None:
-            raise Refused(
-                "--corpus says where the corpus of MODELS is; a corpus that your own models were "
-                "not fitted on is --held-out-corpus"
-            )
+        _refuse_any(
+            "is for MODELS; models of your own take tuwen's strategies, and a corpus that they "
+            "were not fitted on by --held-out-corpus",
+            {"--own-strategy": own_strategy, "--corpus": corpus},
+        )
         from train.brought.bringing import BringSettings
         from train.brought.cnn import CnnOptions
 
@@ -123,14 +131,28 @@ def export(
     out().print(f"{manifest.name} {manifest.version} in {bundle}", markup=False)
 
 
+def _refuse_any(why: str, flags: Mapping[str, object]) -> None:
+    """Raise Refused for the first flag that was given."""
+    for flag, told in flags.items():
+        if told is not None:
+            raise Refused(f"{flag} {why}")
+
+
 def _of_training(
-    models: Path, bundle: Path, corpus: Path | None, own_strategies: Sequence[Path]
+    models: Path,
+    bundle: Path,
+    corpus: Path | None,
+    strategies: Sequence[str],
+    own_strategies: Sequence[Path],
 ) -> Manifest:
+    if len(strategies) > 1:
+        raise Refused("a bundle of MODELS has one strategy: give --strategy once")
     from export.bundle import export as export_bundle
 
     own = of_export(own_strategies)
+    name = next(iter(strategies), None)
     with drawn(err()) as progress:
-        return export_bundle(models, bundle, progress, corpus, own=own)
+        return export_bundle(models, bundle, progress, corpus, name, own)
 
 
 def _of_owner(

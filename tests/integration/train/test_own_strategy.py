@@ -70,6 +70,14 @@ def test_without_its_file_export_says_which(capsys: pytest.CaptureFixture[str]) 
     assert not Path("other").exists()
 
 
+def test_another_strategy_than_those_trained_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of models export takes the strategy that is asked for, or says which there are."""
+    assert run(["export", "models", "--strategy", "voting", "--out", "other"]) == 1
+
+    assert "'voting' was not trained; there are log-pool" in capsys.readouterr().err
+    assert not Path("other").exists()
+
+
 def test_a_graph_that_says_something_else_makes_no_bundle(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

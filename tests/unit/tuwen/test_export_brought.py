@@ -129,6 +129,8 @@ def test_a_cnn_alone_is_calibrated_on_the_corpus(brought: Path, tmp_path: Path) 
         (("--text-pipeline", "p.skops", "--corpus", "c"), "--held-out-corpus"),
         (("--text-pipeline", "p.pkl"), "is a pickle"),
         (("--cnn", "model.keras"), "--cnn-labels"),
+        (("models", "--cnn-scale", "0-1"), "--cnn-scale is for models of your own"),
+        (("models", "--strategy", "voting", "--strategy", "ensemble"), "give --strategy once"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
