@@ -57,7 +57,7 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A term in fewer texts than this is not in the vocabulary."""
     text_costs: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
     """The SVM's C is the best of these by cross-validation."""
-    embedding_width: int = 128
+    embedding_width: int = 96
     """Dimensions of the text embedding that `concatenation` uses."""
     reference_rows_max: int = 10_000
     """Rows of export's gate: test rows, up to half of them; texts of training rows with pictures
