@@ -51,7 +51,7 @@ STRATEGY = Annotated[
     list[str] | None,
     typer.Option(help="Of fusion: of MODELS another than the chosen; of your own the ones to try."),
 ]
-
+CORPUS = Annotated[Path | None, typer.Option(help="Where the corpus is now, if it was moved.")]
 OWN_STRATEGY = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE.py", help="The graph of a strategy of your own, for MODELS."),
@@ -69,9 +69,7 @@ def export(
     ] = None,
     *,
     bundle: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="A new folder.")],
-    corpus: Annotated[
-        Path | None, typer.Option(help="Where the corpus is now, if it was moved.")
-    ] = None,
+    corpus: CORPUS = None,
     cnn: Annotated[Path | None, typer.Option(help="A Keras CNN of your own, model.keras.")] = None,
     text_pipeline: TEXT_PIPELINE = None,
     held_out_corpus: HELD_OUT = None,
@@ -123,7 +121,12 @@ def export(
         manifest, lines = _of_owner(settings, held_out_corpus, bundle)
     if as_json:
         typer.echo(msgspec.json.encode(manifest))
-        return
+    else:
+        _show(manifest, lines, bundle)
+
+
+def _show(manifest: Manifest, lines: Sequence[str], bundle: Path) -> None:
+    """The gate's figures, the owner's lines, where labels come from, and the bundle."""
     for line in (*parity_lines(manifest.parity), *lines):
         out().print(line, markup=False)
     if manifest.labels_from is not None:
