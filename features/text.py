@@ -112,8 +112,8 @@ def _check(block: TextBlock) -> None:
         )
     if block.cut_first and block.analyzer != "words":
         raise BlockError(f"block {block.name!r}: only words are cut first, not {block.analyzer}")
-    if block.run_characters_max < 1:
-        raise BlockError(f"block {block.name!r}: run_characters_max must be at least 1")
+    if min(block.run_characters_max, block.han_run_characters_max) < 1:
+        raise BlockError(f"block {block.name!r}: run_characters_max must be at least 1, of Han too")
 
 
 def terms_of(

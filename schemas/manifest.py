@@ -11,8 +11,10 @@ import msgspec
 from schemas.verdict import Modality
 
 CONTRACT_VERSION: Final = 1
-FEATURE_VERSION: Final = 1
+FEATURE_VERSION: Final = 2
 """Raised whenever `features` turns the same bytes or string into other arrays."""
+
+RUN_CHARACTERS_MAX: Final = 8
 
 MANIFEST_FILE: Final = "manifest.json"
 
@@ -50,7 +52,8 @@ class TextBlock(Strict, frozen=True):
     """One vectoriser: strings to `<name>.ids` int64[N,T] and `<name>.counts` float32[N,T].
 
     The steps in their order: lowercase, white space (each run becomes one space), accents
-    stripped, runs of one character cut to `run_characters_max`, then the analyzer, then n-grams.
+    stripped, runs of one character cut to `run_characters_max`, of Han (U+4E00 to U+9FD5) to
+    `han_run_characters_max`, then the analyzer, then n-grams.
     """
 
     name: str
@@ -58,7 +61,8 @@ class TextBlock(Strict, frozen=True):
     lowercase: bool = True
     collapse_white_space: bool = True
     strip_accents: bool = False
-    run_characters_max: int = 8
+    run_characters_max: int = RUN_CHARACTERS_MAX
+    han_run_characters_max: int = 2
     analyzer: Literal["words", "char", "char_wb", "pattern"] = "words"
     cutter: str = "rjieba"
     cutter_version: str = ""

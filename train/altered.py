@@ -4,7 +4,6 @@ Each is a real text with odd characters, words or numbers put in, its case, widt
 changed, cut, turned round, doubled, or put together with another.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -46,11 +45,9 @@ _LATIN: Final = (
     "http://a.b/c?d=1&e=2",
     "@某人#话题#",
 )
-# Three times or more; not 哈, of which the word list holds every length.
-_RUN_OF_HAN: Final = re.compile(r"([\u4E00-\u54C7\u54C9-\u9FD5])\1{2,}")
 _FULL_WIDTH: Final = {code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000}
 _HAN: Final = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF))
-_RUNS: Final = "哈。！~6aA…"
+_RUNS: Final = "哈赞。！~6aA…"
 _RUN_MAX: Final = 100
 _TIMES_MAX: Final = 4
 _CHARACTERS_MAX: Final = 100
@@ -64,15 +61,8 @@ def altered(texts: Sequence[str], count: int, seed: int) -> list[str]:
         one, other = (texts[place] for place in chance.integers(0, len(texts), 2))
         alteration = ALTERATIONS[number % len(ALTERATIONS)]
         text = alteration(one[:_CHARACTERS_MAX], other[:_CHARACTERS_MAX], chance)
-        made.append(_RUN_OF_HAN.sub(r"\1\1", text if text.strip() else one))
+        made.append(text if text.strip() else one)
     return made
-
-
-def is_guessed_at(text: str) -> bool:
-    """Whether one Han stands so often in a row that two cuts may be equally good, and rounding
-    decide: see `features.cutter`. A text made or mixed for the gate has none of these.
-    """
-    return _RUN_OF_HAN.search(text) is not None
 
 
 def _odd(text: str, other: str, chance: np.random.Generator) -> str:

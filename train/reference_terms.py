@@ -37,16 +37,19 @@ def _cleaned(block: TextBlock, text: str) -> str:
         cleaned = re.sub(r"\s+", " ", cleaned)
     if block.strip_accents and not block.cut_first:
         cleaned = strip_accents_unicode(cleaned)
-    return "".join(_shortened(run, block.run_characters_max) for run in _runs(cleaned))
+    return "".join(_shortened(run, block) for run in _runs(cleaned))
 
 
 def _runs(text: str) -> list[str]:
     return ["".join(run) for _, run in groupby(text)]
 
 
-def _shortened(run: str, characters_max: int) -> str:
+def _shortened(run: str, block: TextBlock) -> str:
     """A run of one character; of NUL, which separates texts elsewhere, all of it."""
-    return run if run[0] == _NUL else run[:characters_max]
+    if run[0] == _NUL:
+        return run
+    han = "\u4e00" <= run[0] <= "\u9fd5"
+    return run[: block.han_run_characters_max if han else block.run_characters_max]
 
 
 # A text is cut once, though its tokens, its terms and its single words are asked for.

@@ -19,7 +19,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from features.text import TextVectoriser, terms_of
-from schemas.manifest import FileSpec, TextBlock
+from schemas.manifest import RUN_CHARACTERS_MAX, FileSpec, TextBlock
 from schemas.progress import Progress, silent
 from train.arrays import save_arrays
 from train.calibration import Labels, calibrate, log_loss
@@ -138,6 +138,8 @@ def blocks_of(settings: TrainSettings) -> tuple[TextBlock, ...]:
                 "characters",
                 FileSpec("text/characters.vocabulary.json", _NOT_YET_HASHED, 0),
                 analyzer="char",
+                # Nothing guesses here, and how often a character stands in a row says something.
+                han_run_characters_max=RUN_CHARACTERS_MAX,
                 ngrams=settings.text_characters_ngrams,
             )
         )

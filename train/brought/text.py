@@ -39,6 +39,7 @@ _AS_IT_IS: Final = TextBlock(
     lowercase=False,
     collapse_white_space=False,
     run_characters_max=2**31 - 1,
+    han_run_characters_max=2**31 - 1,
 )
 
 

@@ -27,6 +27,8 @@ Norm = Literal["l2", "l1", "none"]
 _ANY_RUN: Final = 2**31 - 1
 JIEBA_RUN_MAX: Final = 64
 """Of one character repeated some 200 times two cuts are equally good: longer runs are cut short."""
+JIEBA_HAN_RUN_MAX: Final = 2
+"""Of Han, at which jieba may have to guess, from three on."""
 
 _OF_A_NORM: Final[dict[Any, Norm]] = {"l2": "l2", "l1": "l1", None: "none"}
 # It finds a line break as a token, and a line break separates the texts of a batch.
@@ -123,6 +125,7 @@ def _block(vectoriser: Any, tokenizer: Tokenizer | None) -> TextBlock:
         collapse_white_space=False,
         strip_accents=vectoriser.strip_accents == "unicode",
         run_characters_max=JIEBA_RUN_MAX if tokenizer else _ANY_RUN,
+        han_run_characters_max=JIEBA_HAN_RUN_MAX if tokenizer else _ANY_RUN,
         analyzer=vectoriser.analyzer if not words else "words" if tokenizer else "pattern",
         token_pattern=_pattern(vectoriser.token_pattern) if words and own_pattern else None,
         stop_words=tuple(sorted(vectoriser.get_stop_words() or ())) if words else (),

@@ -99,16 +99,27 @@ def test_cleaning_a_batch_is_cleaning_each_text(
 def test_cleaning_does_the_steps_that_the_block_names() -> None:
     """Lowercase, one space for each run of white space, accents, runs."""
     block = TextBlock("b", NO_FILE, strip_accents=True, run_characters_max=3)
-    assert clean(block, "Ünïque \r\n\u3000 哈哈哈哈哈 AAAA") == "unique 哈哈哈 aaa"
+    assert clean(block, "Ünïque \r\n\u3000 哈哈哈哈哈 AAAA") == "unique 哈哈 aaa"
     kept = TextBlock("b", NO_FILE, lowercase=False, collapse_white_space=False)
     assert clean(kept, "Ü  B\t") == "Ü  B\t"
 
 
-@given(text=st.text(st.sampled_from("哈a "), max_size=60), longest=st.integers(1, 9))
-def test_no_run_is_longer_than_the_block_allows(text: str, longest: int) -> None:
-    """And what is no run stays as it was."""
-    block = TextBlock("b", NO_FILE, collapse_white_space=False, run_characters_max=longest)
-    expected = re.sub(r"([^\0])\1+", lambda run: run[0][:longest], text)
+@given(
+    text=st.text(st.sampled_from("哈\u9fd5\u9fd6a \0\ud800𠀀"), max_size=60),
+    longest=st.integers(1, 9),
+    of_han=st.integers(1, 9),
+)
+def test_no_run_is_longer_than_the_block_allows(text: str, longest: int, of_han: int) -> None:
+    """Han that jieba guesses at have a bound of their own; what is no run stays as it was."""
+    block = TextBlock(
+        "b",
+        NO_FILE,
+        collapse_white_space=False,
+        run_characters_max=longest,
+        han_run_characters_max=of_han,
+    )
+    expected = re.sub(r"([^\0\u4e00-\u9fd5])\1+", lambda run: run[0][:longest], text)
+    expected = re.sub(r"([\u4e00-\u9fd5])\1+", lambda run: run[0][:of_han], expected)
     assert clean(block, text) == expected
 
 

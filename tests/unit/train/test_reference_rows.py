@@ -1,10 +1,14 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from features.text import terms_of
+from schemas.manifest import FileSpec, TextBlock
 from train.altered import ALTERATIONS, Alteration, altered
 from train.reference_rows import WIDE_ROWS, reference_rows, wide_rows
+from train.reference_terms import reference_terms
 from train.rows import Row
 
 TEXTS = ["房间 很干净，服务也好。", "Very good 好吃 3.5", "差"]
@@ -49,14 +53,14 @@ def test_every_alteration_changes_most_texts(alteration: Alteration) -> None:
     assert sum(text not in TEXTS for text in mine) > 30
 
 
-def test_no_row_is_made_on_which_two_cuts_are_equally_good(tmp_path: Path) -> None:
-    """One Han many times over is the corpus's own to have, not the gate's to make."""
-    praise = ["赞赞赞赞赞", "服务赞赞"]
-    rows = reference_rows(TEST, [*TEXTS, *praise], 2000, tmp_path)
-    made = [row.text for row in rows if row.id.startswith(("paired", "altered"))]
-    assert not any("赞赞赞" in (text or "") for text in made)
-    assert any("赞赞" in (text or "") for text in made)
-    assert any("哈哈哈" in (text or "") for text in made)
+def test_a_character_many_times_over_is_cut_as_by_jieba() -> None:
+    """At three in a row jieba guesses, of two equally good cuts one: no more than two are cut."""
+    chance = np.random.default_rng(7)
+    words = TextBlock("words", FileSpec("", "", 0))
+    for _ in range(2000):
+        character = chr(int(chance.integers(0x4E00, 0x9FD6)))
+        text = f"服务{character * int(chance.integers(3, 30))}很好"
+        assert terms_of(words, [text]) == [reference_terms(words, text)]
 
 
 def test_wide_rows_are_spread_over_all() -> None:
