@@ -41,6 +41,7 @@ def write_made(folder: Path) -> None:
     Image.new("RGB", (8, 8), (255, 255, 255)).save(layout.corpus / "images" / "bright.jpg")
     lines = [json.dumps(_row(number), ensure_ascii=False) for number in range(ROWS)]
     (layout.corpus / "test.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    layout.report.write_text("the report of that run", encoding="utf-8")
     made = Made(fingerprint(small_settings(folder).made_from), {"training": ["as made"]}, {})
     layout.made.write_bytes(msgspec.json.encode(made))
 
