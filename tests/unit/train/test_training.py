@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,7 +20,7 @@ from schemas.manifest import Evaluation, Manifest
 from schemas.models import Models, ReferenceRow
 from schemas.progress import silent
 from tests.unit.train.corpora import good_corpus
-from train import augmentation, training
+from train import augmentation, image_model, training
 from train.cnn import Heads, build, image_input, with_outputs
 from train.errors import CorpusError, SettingError
 from train.fusion.registry import names
@@ -59,6 +60,14 @@ class Trained:
     models: Path
     summary: TrainingSummary
     steps: list[tuple[str, str]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_run() -> Iterator[None]:
+    """A CNN of one epoch has learned nothing yet: it is not tried again."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(image_model, "RUNS_MAX", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
