@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from schemas.progress import Progress, silent
-from train.cnn import Heads, with_outputs
+from train.cnn import Heads
 from train.errors import CollapsedError, TrainError
-from train.image_model import run_once
+from train.image_model import fit_cnn
 from train.image_rows import ImageRows
 from train.settings import TrainSettings
-from train.side_by_side import STEP, FittedCnn, Lesson, Teller, fit_side_by_side
-from train.unseen import Fitted
+from train.side_by_side import STEP, Lesson, Teller, fit_side_by_side
 
 pytestmark = [
     pytest.mark.training,
@@ -45,21 +44,12 @@ def _collapses(
     raise CollapsedError(f"all runs of the {name} collapsed")
 
 
-def _once(
-    rows: ImageRows, settings: TrainSettings, progress: Progress, name: str, epochs: int
-) -> FittedCnn:
-    """One run, whatever came of it: a CNN of one epoch learns nothing, however often it tries."""
-    run = run_once(rows, settings, progress, name, epochs, settings.seed)
-    fitted = Fitted(name, with_outputs(run.model), frozenset(rows.ids))
-    return FittedCnn(fitted, run.learning_curve, 0, learned=False)
-
-
 def test_equal_lessons_give_equal_cnns_and_others_do_not() -> None:
     """Each process has one thread, so nothing depends on what else runs; the order is kept."""
     told: list[tuple[str, int, int]] = []
     half, other = np.arange(0, 24, 2), np.arange(1, 24, 2)
     fits = fit_side_by_side(
-        _once,
+        fit_cnn,
         _rows(),
         [Lesson("one", half), Lesson("two", other), Lesson("three", half)],
         SETTINGS,
