@@ -4,6 +4,7 @@ Headers of the record itself come first, as they were. Then the names that Kafka
 (KIP-298), so that tools which know those can read ours, then tuwen's own.
 """
 
+import re
 from typing import Final
 
 import msgspec
@@ -22,7 +23,11 @@ MODEL: Final = b"tuwen.model"
 OMITTED: Final = b"tuwen.omitted"
 """What of the record did not fit into the dead letter; it lies where the headers above say."""
 
+REPLAYS: Final = b"tuwen.replays"
+"""On a record that was put back: how often, this time included. It is the last of its own."""
+
 DETAIL_CHARACTERS_MAX: Final = 500
+_COUNT: Final = re.compile(rb"[1-9][0-9]{0,8}")
 
 Headers = tuple[tuple[bytes, bytes | None], ...]
 
@@ -38,6 +43,22 @@ def split(headers: Headers) -> tuple[Headers, Headers]:
     return headers, ()
 
 
+def replays(own: Headers) -> int:
+    """Say how often a record was put back, by its own headers."""
+    return int(own[-1][1] or b"") if _is_counted(own) else 0
+
+
+def counted(own: Headers) -> Headers:
+    """Give a record's own headers as they go back: the same, and how often they have by then."""
+    before = own[:-1] if _is_counted(own) else own
+    return (*before, (REPLAYS, str(replays(own) + 1).encode()))
+
+
+def _is_counted(own: Headers) -> bool:
+    """Tell our counter from a producer's header of that name: it is last, and a small number."""
+    return bool(own) and own[-1][0] == REPLAYS and _COUNT.fullmatch(own[-1][1] or b"") is not None
+
+
 class Failure(msgspec.Struct, frozen=True, gc=False):
     """What the added headers say: which record it was, why, where, and under which model."""
 
@@ -48,6 +69,11 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
     reason: str
     detail: str
     model: str
+
+
+def omitted(headers: Headers) -> bool:
+    """Whether something of the record did not fit, so that it is to be read where it lies."""
+    return any(name == OMITTED for name, _ in split(headers)[1])
 
 
 def failure(headers: Headers) -> Failure | None:

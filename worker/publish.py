@@ -118,8 +118,9 @@ class Publisher:
     def shrinking(self, outcome: Outcome) -> Iterator[Outcome]:
         """Give the outcome, then what stands for it where the broker finds it too large.
 
-        A verdict that does not fit becomes a dead letter; a dead letter that does not fit (the
-        headers made it larger than its record) says only where the record lies, and why.
+        A verdict that does not fit becomes a dead letter. Of a dead letter that does not fit (its
+        added headers made it larger than its record, or its record came compressed) the value
+        goes first, then the key, the record's own headers last; where all of it lies stays.
         """
         yield outcome
         if outcome.confidence is not None:
@@ -127,10 +128,15 @@ class Publisher:
             reject = Reject(outcome.source, Reason.VERDICT_TOO_LARGE, detail)
             outcome = self.dead_letter(reject)
             yield outcome
-        kept = outcome.outgoing.headers[len(outcome.source.headers) :]
-        omitted = (*kept, (dead_letter.OMITTED, b"key, value and headers"))
-        outgoing = replace(outcome.outgoing, key=None, value=None, headers=omitted)
-        yield replace(outcome, outgoing=outgoing)
+        letter = outcome.outgoing
+        added = letter.headers[len(outcome.source.headers) :]
+        for omitted, key, headers in (
+            (b"value", letter.key, letter.headers),
+            (b"key and value", None, letter.headers),
+            (b"key, value and headers", None, added),
+        ):
+            said = (*headers, (dead_letter.OMITTED, omitted))
+            yield replace(outcome, outgoing=replace(letter, key=key, value=None, headers=said))
 
     def _why(self, reject: Reject) -> Headers:
         """Tell where the record was, what went wrong with it, and under which model."""

@@ -229,36 +229,54 @@ def test_what_no_other_stage_gives_is_given_by_decoding() -> None:
     }
 
 
+def omissions(letters: list[Outcome]) -> list[tuple[bytes | None, bytes | None, bytes | None]]:
+    """What of its record each has left: key, value, and the word for what is gone."""
+    shown = [(letter.outgoing, dict(letter.outgoing.headers)) for letter in letters]
+    return [(o.key, o.value, headers.get(dead_letter.OMITTED)) for o, headers in shown]
+
+
 def test_a_verdict_that_does_not_fit_shrinks_to_a_dead_letter_and_then_to_its_place() -> None:
     """Each is tried when the broker finds the one before too large."""
     record = fetched().record
     outcome = publisher().verdict(fetched(), scores(1, 0, 0), BOTH, None)
-    first, second, third = publisher().shrinking(outcome)
+    first, second, *smaller = publisher().shrinking(outcome)
     size = len(outcome.outgoing.value or b"")
     assert first == outcome
     assert second == publisher().dead_letter(
         Reject(record, Reason.VERDICT_TOO_LARGE, f"a verdict of {size} bytes")
     )
-    assert (third.outgoing.key, third.outgoing.value) == (None, None)
-    assert dead_letter.split(third.outgoing.headers)[0] == ()
-    assert third.outgoing.headers[-1] == (dead_letter.OMITTED, b"key, value and headers")
-    assert dead_letter.failure(third.outgoing.headers) == dead_letter.failure(
-        second.outgoing.headers
-    )
-    assert (third.source, third.reason) == (record, Reason.VERDICT_TOO_LARGE)
+    assert omissions(smaller) == [
+        (record.key, None, b"value"),
+        (None, None, b"key and value"),
+        (None, None, b"key, value and headers"),
+    ]
+    for letter in smaller:
+        assert dead_letter.failure(letter.outgoing.headers) == dead_letter.failure(
+            second.outgoing.headers
+        )
+        assert (letter.source, letter.reason) == (record, Reason.VERDICT_TOO_LARGE)
+
+
+def test_the_headers_of_a_record_go_last_where_it_does_not_fit() -> None:
+    """They are how a post is followed from system to system."""
+    outcome = publisher().dead_letter(Reject(fetched().record, Reason.NO_CONTENT, ""))
+    *_, value, key_and_value, everything = publisher().shrinking(outcome)
+    own = [dead_letter.split(o.outgoing.headers)[0] for o in (value, key_and_value, everything)]
+    assert own == [fetched().record.headers, fetched().record.headers, ()]
+    assert fetched().record.headers
 
 
 def test_a_verdict_without_a_label_shrinks_as_one_with_it() -> None:
     """It is no dead letter: its record would be lost for whoever looks why it has no label."""
     outcome = publisher(abstain_below=1).verdict(fetched(), scores(0.5, 0.5, 0), BOTH, None)
     reasons = [smaller.reason for smaller in publisher().shrinking(outcome)]
-    assert reasons == [None, Reason.VERDICT_TOO_LARGE, Reason.VERDICT_TOO_LARGE]
+    assert reasons == [None, *[Reason.VERDICT_TOO_LARGE] * 4]
 
 
 def test_a_dead_letter_that_does_not_fit_shrinks_to_its_place() -> None:
     """It keeps its own reason: what was too large is the dead letter, not the post."""
     outcome = publisher().dead_letter(Reject(fetched().record, Reason.NO_CONTENT, ""))
-    first, second = publisher().shrinking(outcome)
+    first, second, *_ = publisher().shrinking(outcome)
     assert first == outcome
     assert second.outgoing.value is None
     failure = dead_letter.failure(second.outgoing.headers)
