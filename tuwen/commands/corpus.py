@@ -55,13 +55,18 @@ def check(
     Exit 1 when it cannot be trained on.
     """
     from train.corpus import check as check_corpus
+    from train.label_origin import origin_line, read_origin
 
     with drawn(err()) as progress:
         report = check_corpus(folder, progress)
+    origin = read_origin(folder)
     if as_json:
-        typer.echo(msgspec.json.encode(report, enc_hook=str))
+        facts = msgspec.to_builtins(report, enc_hook=str) | {"labels_from": origin}
+        typer.echo(msgspec.json.encode(facts))
     else:
         _show(report)
+        if origin is not None:
+            out().print(origin_line(origin), markup=False)
     if not report.usable:
         raise Failed(f"{folder} cannot be trained on: correct what is marked with ✗")
 

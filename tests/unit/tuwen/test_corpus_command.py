@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.manifest import LabelsFrom
+from train.label_origin import ORIGIN_FILE, write_origin
 from tuwen.command import run
 
 
@@ -25,6 +27,23 @@ def test_a_generated_corpus_can_be_trained_on(
     report = json.loads(capsys.readouterr().out)
     assert report["halves"]["train"]["rows"] == 30
     assert report["path"] == str(corpus)
+
+
+def test_labels_that_lexicons_gave_are_told(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Figures against them are agreement, and nobody should learn that only after training."""
+    write_origin(corpus, LabelsFrom((), {}, ("train", "test"), 0.5))
+    try:
+        assert run(["corpus", "check", str(corpus)]) == 0
+        said = capsys.readouterr().out
+        assert run(["corpus", "check", str(corpus), "--json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+    finally:
+        (corpus / ORIGIN_FILE).unlink()
+
+    assert "labels of the training and the test half come from lexicons, not from people" in said
+    assert report["labels_from"]["halves"] == ["train", "test"]
 
 
 def test_a_corpus_with_a_missing_image_fails_and_says_which(
