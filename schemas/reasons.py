@@ -23,6 +23,7 @@ class Reason(StrEnum):
     IMAGE_SCHEME_UNKNOWN = "image-scheme-unknown"
     IMAGE_SCHEME_OFF = "image-scheme-off"
     IMAGE_REFERENCE_INVALID = "image-reference-invalid"
+    IMAGE_ADDRESS_FORBIDDEN = "image-address-forbidden"
     IMAGE_NOT_FOUND = "image-not-found"
     IMAGE_UNREADABLE = "image-unreadable"
     IMAGE_TOO_LARGE = "image-too-large"
