@@ -226,9 +226,10 @@ def _graph(partial: Path, name: str, model: bytes) -> GraphSpec:
 def _block(folder: ModelsFolder, block: TextBlock, partial: Path) -> TextBlock:
     """The block with its files copied, hashed, and the cutter's version said."""
     user_words = block.user_words
+    terms = f"text/{block.name}.vocabulary.json"
     return msgspec.structs.replace(
         block,
-        vocabulary=_copied(folder, f"text/{block.name}.vocabulary.json", partial),
+        vocabulary=None if block.vocabulary is None else _copied(folder, terms, partial),
         user_words=None if user_words is None else _copied(folder, user_words.path, partial),
         cutter_version=version_of("rjieba") if block.analyzer == "words" else "",
     )

@@ -106,11 +106,18 @@ def _block(
     summed = graph.node("Squeeze", [product, axis])
     if norm == "none":
         return summed
-    padded = graph.floats(f"{name}.idf", np.append(idf, 0.0))
-    weighted = graph.node("Mul", [tf, graph.node("Gather", [padded, ids])])
+    weighted = graph.node("Mul", [tf, _weights(graph, name, idf, ids)])
     length = graph.node(_NORMS[norm], [weighted, axis], keepdims=1)
     smallest = graph.floats("smallest", _SMALLEST_NORM)
     return graph.node("Div", [summed, graph.node("Max", [length, smallest])])
+
+
+def _weights(graph: OnnxGraph, name: str, idf: NDArray[np.float64], ids: str) -> str:
+    """The idf of each id, 0 of the pad; where all are 1, without another table."""
+    if bool((idf == 1).all()):
+        known = graph.node("Less", [ids, graph.ints(f"{name}.pad", len(idf))])
+        return graph.node("Cast", [known], to=FLOAT)
+    return graph.node("Gather", [graph.floats(f"{name}.idf", np.append(idf, 0.0)), ids])
 
 
 def _calibrated(

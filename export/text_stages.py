@@ -1,6 +1,6 @@
 """A text before any graph: words and counts as served, against jieba and scikit-learn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,11 +10,11 @@ from export.errors import Difference
 from export.models_folder import ModelsFolder
 from export.reference import Reference, TermCounts
 from export.stage import shown
+from features.hashing import columns_of
 from features.text import TextVectoriser
 from inference.bundle import Bundle
 
 _TERMS_SHOWN: Final = 6
-_COUNT_MAX: Final = np.iinfo(np.uint16).max
 _BATCH: Final = 512
 
 
@@ -40,11 +40,12 @@ def feature_differences(
         wanted = reference.features[name]
         found = _counted(vectoriser, reference, once=folder.models.binary_tf)
         rows = _rows_apart(wanted, found)
-        terms = folder.decoded(f"text/{name}.vocabulary.json", list[str]) if rows else []
+        vocabulary = _vocabulary(vectoriser, folder) if rows else {}
         for row in rows:
             said, has = wanted.of(row), found.of(row)
             apart = [term for term in sorted({*said, *has}) if said.get(term) != has.get(term)]
             post = reference.rows[row]
+            terms = vocabulary or _hashed(vectoriser, post.text or "")
             yield Difference(
                 "features",
                 post.id,
@@ -77,8 +78,8 @@ def _counted(vectoriser: TextVectoriser, reference: Reference, *, once: bool) ->
         return TermCounts(lengths, np.empty(0, np.int64), np.empty(0, np.int64))
     lengths[here] = np.concatenate([part.lengths for part in parts])
     counts = np.concatenate([part.counts for part in parts]).astype(np.int64)
-    counts = np.minimum(counts, 1 if once else _COUNT_MAX)
-    return TermCounts(lengths, np.concatenate([part.columns for part in parts]), counts)
+    columns = np.concatenate([part.columns for part in parts])
+    return TermCounts(lengths, columns, np.minimum(counts, 1) if once else counts)
 
 
 def _rows_apart(wanted: TermCounts, found: TermCounts) -> list[int]:
@@ -92,7 +93,29 @@ def _rows_apart(wanted: TermCounts, found: TermCounts) -> list[int]:
     return [row for row in range(len(wanted.lengths)) if wanted.of(row) != found.of(row)]
 
 
-def _named(places: Sequence[int], counts: dict[int, int], terms: Sequence[str]) -> str:
-    """Terms and how often each stands there."""
-    said = [f"{terms[place]!r} ×{counts.get(place, 0)}" for place in places[:_TERMS_SHOWN]]
+def _vocabulary(vectoriser: TextVectoriser, folder: ModelsFolder) -> dict[int, str]:
+    """By column its term; empty of a block that hashes."""
+    if vectoriser.block.hashing is not None:
+        return {}
+    terms = folder.decoded(f"text/{vectoriser.block.name}.vocabulary.json", list[str])
+    return {column: repr(term) for column, term in enumerate(terms)}
+
+
+def _hashed(vectoriser: TextVectoriser, text: str) -> dict[int, str]:
+    """By column the terms that serving finds in the text and hashes there."""
+    if vectoriser.block.hashing is None:
+        return {}
+    terms = list(dict.fromkeys(vectoriser.terms(text)))
+    named: dict[int, str] = {}
+    for column, term in zip(columns_of(vectoriser.block.hashing, terms), terms, strict=True):
+        named[column] = f"{named[column]} or {term!r}" if column in named else repr(term)
+    return named
+
+
+def _named(places: Sequence[int], counts: dict[int, int], terms: Mapping[int, str]) -> str:
+    """Terms and how often each stands there; a column without one by its number."""
+    said = [
+        f"{terms.get(place, f'column {place}')} ×{counts.get(place, 0)}"
+        for place in places[:_TERMS_SHOWN]
+    ]
     return ", ".join(said) + (f" … ({len(places)} terms)" if len(places) > _TERMS_SHOWN else "")

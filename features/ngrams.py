@@ -101,7 +101,7 @@ class NgramIndex:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How often each column stands in each row.
+    """How often each column stands in each row; of hashed terms the sum of their signs.
 
     `columns` and `counts` of row r lie between `starts[r]` and `starts[r + 1]`. `pad` is the
     number of columns.
@@ -133,8 +133,23 @@ class Counts:
 
 def counted(rows: Ints, columns: Ints, rows_count: int, pad: int) -> Counts:
     """Count equal pairs of row and column; columns ascend within a row."""
-    keys, counts = np.unique(rows * (pad + 1) + columns, return_counts=True)
-    row, column = np.divmod(keys, pad + 1)
+    pairs, counts = np.unique(rows * (pad + 1) + columns, return_counts=True)
+    return _by_row(pairs, counts, rows_count, pad)
+
+
+def summed(rows: Ints, columns: Ints, signs: Ints, rows_count: int, pad: int) -> Counts:
+    """Add up the signs, 1 or -1, of equal pairs of row and column; 0 stays, where they cancel."""
+    # The sign is the last bit of what is sorted: so one sort does, and nothing is looked up.
+    keys = np.sort((rows * (pad + 1) + columns) * 2 + (signs < 0))
+    pairs = keys >> 1
+    firsts = np.flatnonzero(np.diff(pairs, prepend=-1))
+    counts = np.add.reduceat(1 - 2 * (keys & 1), firsts)
+    return _by_row(pairs[firsts], counts, rows_count, pad)
+
+
+def _by_row(pairs: Ints, counts: Ints, rows_count: int, pad: int) -> Counts:
+    """Distinct pairs, ascending, with what stands for each."""
+    row, column = np.divmod(pairs, pad + 1)
     starts = np.zeros(rows_count + 1, np.int64)
     np.cumsum(np.bincount(row, minlength=rows_count), out=starts[1:])
     return Counts(column, counts.astype(np.float32), starts, pad)

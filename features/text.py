@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Final, Protocol
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from features.clean import clean, clean_batch, clean_word
 from features.cutter import Cutter
-from features.ngrams import Counts, Ints, NgramIndex, counted
-from schemas.manifest import TextBlock
+from features.hashing import HashedNgrams
+from features.ngrams import Counts, Ints, NgramIndex, counted, summed
+from schemas.manifest import HASHED_COLUMNS_MAX, TextBlock
 
 __all__ = ["TOKEN_PATTERNS", "Analyzer", "TextVectoriser", "clean", "clean_batch", "terms_of"]
 
@@ -114,6 +115,13 @@ def _check(block: TextBlock) -> None:
         raise BlockError(f"block {block.name!r}: only words are cut first, not {block.analyzer}")
     if min(block.run_characters_max, block.han_run_characters_max) < 1:
         raise BlockError(f"block {block.name!r}: run_characters_max must be at least 1, of Han too")
+    if (block.vocabulary is None) == (block.hashing is None):
+        raise BlockError(f"block {block.name!r}: name a vocabulary or hashing, one of the two")
+    if block.hashing is not None and not 1 <= block.hashing.columns <= HASHED_COLUMNS_MAX:
+        raise BlockError(
+            f"block {block.name!r}: hashing has {block.hashing.columns:,} columns, and may have 1 "
+            f"to {HASHED_COLUMNS_MAX:,}"
+        )
 
 
 def terms_of(
@@ -125,18 +133,25 @@ def terms_of(
 
 
 class TextVectoriser:
-    """Strings to ids and counts over a vocabulary; `vocabulary[i]` is the term of id i."""
+    """Strings to ids and counts over a vocabulary; `vocabulary[i]` is the term of id i.
+
+    Of a block that hashes the vocabulary is empty, and every term has an id.
+    """
 
     def __init__(
         self, block: TextBlock, vocabulary: Sequence[str], user_words: Sequence[str] = ()
     ) -> None:
         self.block = block
-        self.pad = len(vocabulary)
+        self.pad = len(vocabulary) if block.hashing is None else block.hashing.columns
         self._analyzer = Analyzer(block, user_words)
-        words = self._analyzer.joiner == " "
-        units = [term.split(" ") if words else list(term) for term in vocabulary]
+        joiner = self._analyzer.joiner
+        self._hashed = (
+            None if block.hashing is None else HashedNgrams(block.hashing, block.ngrams, joiner)
+        )
+        self._words = joiner == " "
+        units = [term.split(" ") if self._words else list(term) for term in vocabulary]
         self._index = NgramIndex(units, block.ngrams)
-        if words:
+        if self._words:
             self._numbers = self._word_numbers()
         else:
             self._codes = self._code_points()
@@ -158,17 +173,16 @@ class TextVectoriser:
         """The n-grams of one text, known or not."""
         return self._analyzer.terms(clean(self.block, text))
 
-    def found(self, texts: Sequence[str]) -> tuple[Ints, Ints]:
-        """The row and the id of every known n-gram of a batch, as often as it stands there."""
+    def counts(self, texts: Sequence[str]) -> Counts:
+        """How often each known n-gram stands in each text; hashed ones with their signs."""
         cleaned = clean_batch(self.block, texts)
+        if self._hashed is not None:
+            spelled, segments, rows = self._spelled(cleaned)
+            starts, columns, signs = self._hashed.found(spelled, segments)
+            return summed(rows[starts], columns, signs, len(texts), self.pad)
         units, segments, rows = self._units(cleaned)
         starts, columns = self._index.found(units, segments)
-        return rows[starts], columns
-
-    def counts(self, texts: Sequence[str]) -> Counts:
-        """How often each known n-gram stands in each text."""
-        rows, columns = self.found(texts)
-        return counted(rows, columns, len(texts), self.pad)
+        return counted(rows[starts], columns, len(texts), self.pad)
 
     def ids_and_counts(self, texts: Sequence[str]) -> tuple[Ints, NDArray[np.float32]]:
         """Distinct ids int64[N,T] and their counts float32[N,T]; id V with count 1 pads."""
@@ -177,7 +191,7 @@ class TextVectoriser:
     def ordered(self, texts: Sequence[str], length: int) -> Ints:
         """Ids int64[N,length] of the first known units in their order; id V fills up.
 
-        A unit is known when it is a term by itself.
+        A unit is known when it is a term by itself. The block has a vocabulary.
         """
         units, _, rows = self._units(clean_batch(self.block, texts))
         columns = self._index.alone(units)
@@ -190,39 +204,47 @@ class TextVectoriser:
 
     def _units(self, cleaned: list[str]) -> tuple[Ints, Ints, Ints]:
         """The batch as flat unit numbers, with segment and row of each."""
-        if self.block.analyzer == "words":
-            return self._cut_together(cleaned)
-        if self.block.analyzer == "pattern":
-            return self._cut_apart(cleaned)
-        return self._characters(cleaned)
+        if not self._words:
+            return self._characters(cleaned)
+        numbers, rows, kept = self._numbered(self._cut_batch(cleaned))
+        return numbers[kept], rows[kept], rows[kept]
+
+    def _spelled(self, cleaned: list[str]) -> tuple[Sequence[str], Ints, Ints]:
+        """The batch as flat units as they are spelled, with segment and row of each."""
+        if not self._words:
+            return self._joined(cleaned)
+        words = self._cut_batch(cleaned)
+        _, rows, kept = self._numbered(words)
+        return list(compress(words, kept.tolist())), rows[kept], rows[kept]
 
     def _word_numbers(self) -> dict[str, int]:
         dropped = dict.fromkeys((" ", *self.block.stop_words), _DROPPED)
         return {**self._index.units.numbers, **dropped, "\n": _SEPARATOR}
 
-    def _cut_together(self, cleaned: list[str]) -> tuple[Ints, Ints, Ints]:
+    def _cut_batch(self, cleaned: list[str]) -> list[str]:
+        """The words of a batch, a newline between its texts."""
+        return (self._cut_together if self.block.analyzer == "words" else self._cut_apart)(cleaned)
+
+    def _cut_together(self, cleaned: list[str]) -> list[str]:
         """Cut a batch in one call: no word of jieba's crosses white space."""
         if not self.block.collapse_white_space:
             cleaned = [re.sub(r"\s", " ", text) for text in cleaned]
         assert self._analyzer.cutter is not None
-        words = self._analyzer.cutter.cut("\n".join(cleaned))
-        return self._numbered(self._analyzer.units(words))
+        return self._analyzer.units(self._analyzer.cutter.cut("\n".join(cleaned)))
 
-    def _cut_apart(self, cleaned: list[str]) -> tuple[Ints, Ints, Ints]:
+    def _cut_apart(self, cleaned: list[str]) -> list[str]:
         """A pattern's tokens, text by text."""
         words: list[str] = []
         for text in cleaned:
             words += self._analyzer.segments(text)[0]
             words.append("\n")
-        return self._numbered(words)
+        return words
 
-    def _numbered(self, words: list[str]) -> tuple[Ints, Ints, Ints]:
-        """Words of a batch, a newline between its texts, as numbers."""
+    def _numbered(self, words: list[str]) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """The words of a batch as numbers, with row, and whether each is a unit."""
         unknown = repeat(self._index.units.unknown)
         numbers = np.fromiter(map(self._numbers.get, words, unknown), np.int64, len(words))
-        rows = np.cumsum(numbers == _SEPARATOR)
-        kept = numbers >= 0
-        return numbers[kept], rows[kept], rows[kept]
+        return numbers, np.cumsum(numbers == _SEPARATOR), numbers >= 0
 
     def _code_points(self) -> Ints:
         """The unit number by code point; the last entry stands for all above."""
@@ -233,12 +255,17 @@ class TextVectoriser:
         return codes
 
     def _characters(self, cleaned: list[str]) -> tuple[Ints, Ints, Ints]:
+        joined, segments, rows = self._joined(cleaned)
+        encoded = joined.encode("utf-32-le", "surrogatepass")
+        points = np.minimum(np.frombuffer(encoded, np.uint32), len(self._codes) - 1)
+        return self._codes[points], segments, rows
+
+    def _joined(self, cleaned: list[str]) -> tuple[str, Ints, Ints]:
+        """The characters of a batch, with segment and row of each."""
         pieces, piece_rows = self._pieces(cleaned)
-        joined = "".join(pieces).encode("utf-32-le", "surrogatepass")
-        points = np.minimum(np.frombuffer(joined, np.uint32), len(self._codes) - 1)
         lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
         segments = np.repeat(np.arange(len(pieces)), lengths)
-        return self._codes[points], segments, piece_rows[segments]
+        return "".join(pieces), segments, piece_rows[segments]
 
     def _pieces(self, cleaned: list[str]) -> tuple[list[str], Ints]:
         """The segments as strings, and the row of each."""

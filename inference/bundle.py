@@ -73,7 +73,7 @@ def load(path: Path, threads: int = 1) -> Bundle:
 
 
 def _check_runs(bundle: Bundle) -> None:
-    """The text graph's tables are as long as the vocabularies: the last id is the pad's."""
+    """The text graph's tables have a row for each column of a block, and one for the pad's id."""
     if "text" not in bundle.graphs:
         return
     spec = bundle.manifest.graphs["text"]
@@ -214,15 +214,19 @@ def _drawn(spec: TensorSpec | None) -> str:
 
 
 def _vectoriser(root: Path, block: TextBlock) -> TextVectoriser:
-    file = root / block.vocabulary.path
-    vocabulary = _strings(root, block.vocabulary)
-    if len(set(vocabulary)) != len(vocabulary):
-        raise BundleError(file, "names a term twice", _EXPORT_AGAIN)
+    vocabulary = () if block.vocabulary is None else _vocabulary(root, block.vocabulary)
     user_words = _strings(root, block.user_words) if block.user_words else ()
     try:
         return TextVectoriser(block, vocabulary, user_words)
     except BlockError as error:
         raise BundleError(root / MANIFEST_FILE, str(error), _EXPORT_AGAIN) from error
+
+
+def _vocabulary(root: Path, spec: FileSpec) -> Sequence[str]:
+    terms = _strings(root, spec)
+    if len(set(terms)) != len(terms):
+        raise BundleError(root / spec.path, "names a term twice", _EXPORT_AGAIN)
+    return terms
 
 
 def _strings(root: Path, spec: FileSpec) -> Sequence[str]:

@@ -34,6 +34,10 @@ def _declared(manifest: Manifest) -> Iterator[str]:
         yield f"two text blocks have one name: {names}"
     if manifest.tokens is not None and manifest.tokens.block not in names:
         yield f"tokens are of the block {manifest.tokens.block!r}, and there are {names}"
+    if manifest.tokens is not None:
+        hashed = [block.name for block in manifest.text if block.hashing is not None]
+        if manifest.tokens.block in hashed:
+            yield f"tokens are of the block {manifest.tokens.block!r}, which has no vocabulary"
     if bool(names) != ("text" in manifest.modalities):
         yield "text blocks and the modality text must both be there, or neither"
     if (manifest.image is None) == ("image" in manifest.modalities):

@@ -16,6 +16,9 @@ FEATURE_VERSION: Final = 2
 
 RUN_CHARACTERS_MAX: Final = 8
 
+HASHED_COLUMNS_MAX: Final = 2**20
+"""Columns of a block that hashes: scikit-learn's default, 4 MB of the graph for each raw score."""
+
 MANIFEST_FILE: Final = "manifest.json"
 
 
@@ -48,16 +51,29 @@ class GraphSpec(Strict, frozen=True):
     outputs: dict[str, TensorSpec]
 
 
+class Hashing(Strict, frozen=True):
+    """A term's column by its hash, as scikit-learn's HashingVectorizer has it.
+
+    h is the MurmurHash3 (x86, 32 bits, seed 0, signed) of the term's UTF-8, and |h| % columns its
+    column. Terms of one column add up; with `alternate_sign` a term of h < 0 counts -1 each time,
+    so that a count may be 0 or less.
+    """
+
+    columns: int
+    alternate_sign: bool = True
+
+
 class TextBlock(Strict, frozen=True):
     """One vectoriser: strings to `<name>.ids` int64[N,T] and `<name>.counts` float32[N,T].
 
+    Its columns are those of a vocabulary, or of hashing: one of the two is there.
     The steps in their order: lowercase, white space (each run becomes one space), accents
     stripped, runs of one character cut to `run_characters_max`, of Han (U+4E00 to U+9FD5) to
     `han_run_characters_max`, then the analyzer, then n-grams.
     """
 
     name: str
-    vocabulary: FileSpec
+    vocabulary: FileSpec | None
     lowercase: bool = True
     collapse_white_space: bool = True
     strip_accents: bool = False
@@ -75,6 +91,7 @@ class TextBlock(Strict, frozen=True):
     """Of `words`: the text is cut before it is lowercased and its accents stripped, and the units
     are what `token_pattern` finds in each word: what scikit-learn makes of words joined by spaces.
     """
+    hashing: Hashing | None = None
 
 
 class TokensInput(Strict, frozen=True):

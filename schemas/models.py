@@ -2,7 +2,8 @@
 
     MODELS/
       models.json                     `Models`, below
-      text/<block>.vocabulary.json    list of terms, the index is the column
+      text/<block>.vocabulary.json    list of terms, the index is the column; none of a block that
+                                      hashes, whose V are its columns
       text/model.npz                  `<block>.idf` float64[V], `coefficients` float64[Kt,ΣV],
                                       `intercepts` float64[Kt]; optionally
                                       `embedding` float64[ΣV,D] (embedding = tf-idf @ embedding)
@@ -26,7 +27,8 @@
                                       absent or no block cuts words
       reference/features.npz          by block what scikit-learn counts: `<block>.lengths` int32[N],
                                       0 where the text is absent, and row after row `<block>.ids`
-                                      int32, ascending, and `<block>.counts` uint16
+                                      int32, ascending, and `<block>.counts` int32, of hashed
+                                      terms the sum of their signs
       reference/scores.npz            per stage float64, rows in the order of rows.jsonl, NaN where
                                       a modality is absent; `wide` int64[W] are the places of the
                                       rows that `WIDE` tensors are of, by default all:

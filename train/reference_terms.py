@@ -31,6 +31,12 @@ def reference_terms(block: TextBlock, text: str) -> list[str]:
     return [str(term) for term in _own_analyzer(block)(_cleaned(block, text))]
 
 
+def common_words(count: int) -> list[str]:
+    """The words of jieba's list that it has seen most often, first the most frequent."""
+    seen = _jieba().FREQ
+    return sorted(map(str, seen), key=lambda word: (-seen[word], word))[:count]
+
+
 def _cleaned(block: TextBlock, text: str) -> str:
     cleaned = text.lower() if block.lowercase and not block.cut_first else text
     if block.collapse_white_space:

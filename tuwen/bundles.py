@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from schemas.manifest import GraphSpec, Manifest, Parity, TensorSpec
+from schemas.manifest import GraphSpec, Manifest, Parity, TensorSpec, TextBlock
 from train.label_origin import figure_name, origin_line
 
 
@@ -31,7 +31,7 @@ def manifest_lines(manifest: Manifest) -> Iterator[str]:
     for block in manifest.text:
         yield (
             f"text        {block.name}: {block.analyzer}, n-grams {block.ngrams[0]}–"
-            f"{block.ngrams[1]}, cut by {block.cutter} {block.cutter_version}"
+            f"{block.ngrams[1]}, {_columns(block)}cut by {block.cutter} {block.cutter_version}"
         )
     if manifest.image is not None:
         image = manifest.image
@@ -44,6 +44,15 @@ def manifest_lines(manifest: Manifest) -> Iterator[str]:
         yield f"  {line}"
     yield f"made with   {', '.join(f'{k} {v}' for k, v in sorted(manifest.versions.items()))}"
     yield f"corpus      sha256 {manifest.corpus_sha256[:16]}…, seed {manifest.seed}"
+
+
+def _columns(block: TextBlock) -> str:
+    """Of a block that hashes; of others the graph's inputs and the vocabulary's file tell."""
+    hashing = block.hashing
+    if hashing is None:
+        return ""
+    signs = "with" if hashing.alternate_sign else "without"
+    return f"hashed into {hashing.columns:,} columns {signs} signs, "
 
 
 def _evaluation(manifest: Manifest) -> Iterator[str]:

@@ -26,11 +26,12 @@ from train.brought.vectoriser import (
 from train.calibration import Calibration
 from train.errors import BroughtError
 from train.reference_features import counted_terms
-from train.reference_terms import reference_tokens
+from train.reference_terms import common_words, reference_tokens
 from train.unseen import Floats
 
 _TEXTS_MADE: Final = 1000
 _TERMS_EACH: Final = 12
+_COMMON_WORDS: Final = 5000
 _SEED: Final = 21
 # Jieba's own words, of the text as it is.
 _AS_IT_IS: Final = TextBlock(
@@ -80,9 +81,12 @@ class BroughtText:
         return counted_terms(self.pipeline.steps[0][1], self._cleaned(texts))
 
     def made_of_terms(self) -> list[str]:
-        """Texts of the vocabulary's own words, to be altered where there is no corpus."""
+        """Texts of the vocabulary's own words, to be altered where there is no corpus; of common
+        ones where terms are hashed.
+        """
         chance = np.random.default_rng(_SEED)
-        terms, joint = self.vectorised.terms, "" if "char" in self.block.analyzer else " "
+        terms = self.vectorised.terms or common_words(_COMMON_WORDS)
+        joint = "" if "char" in self.block.analyzer else " "
         drawn = chance.integers(0, len(terms), (_TEXTS_MADE, _TERMS_EACH))
         made = [joint.join(terms[place] for place in row) for row in drawn.tolist()]
         return [text for text in made if text.strip()]
@@ -105,9 +109,10 @@ class BroughtText:
         return np.asarray(scores.argmax(axis=1), np.int64)
 
     def save(self, folder: Path) -> None:
-        """Write the vocabulary and model.npz as `schemas.models` says."""
-        terms = msgspec.json.encode(self.vectorised.terms)
-        (folder / f"{self.block.name}.vocabulary.json").write_bytes(terms)
+        """Write model.npz, and a vocabulary where there is one, as `schemas.models` says."""
+        if self.block.hashing is None:
+            terms = msgspec.json.encode(self.vectorised.terms)
+            (folder / f"{self.block.name}.vocabulary.json").write_bytes(terms)
         arrays = {
             f"{self.block.name}.idf": self.vectorised.weighting.idf,
             "coefficients": self.linear.coefficients,
@@ -139,9 +144,9 @@ def read_text(pipeline: Any, tokenizer: Tokenizer | None, labels: Sequence[str])
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
     vectorised, linear_steps = _weighted(read_vectoriser(steps[0], tokenizer), steps[1:-1])
     linear = read_linear(linear_steps, steps[-1])
-    if linear.coefficients.shape[1] != len(vectorised.terms):
+    if linear.coefficients.shape[1] != vectorised.columns:
         raise BroughtError(
-            f"the vectoriser has {len(vectorised.terms)} terms, and the classifier takes "
+            f"the vectoriser has {vectorised.columns} columns, and the classifier takes "
             f"{linear.coefficients.shape[1]}: they were not fitted together"
         )
     order = _order(steps[-1].classes_.tolist(), labels)

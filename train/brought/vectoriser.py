@@ -17,7 +17,7 @@ from sklearn.feature_extraction.text import (
 from sklearn.preprocessing import Normalizer
 
 from features.text import TOKEN_PATTERNS
-from schemas.manifest import FileSpec, TextBlock
+from schemas.manifest import HASHED_COLUMNS_MAX, FileSpec, Hashing, TextBlock
 from train.errors import BroughtError
 from train.unseen import Floats
 
@@ -47,48 +47,72 @@ class Weighting:
 
 @dataclass(frozen=True, slots=True)
 class Vectorised:
-    """A vectoriser as serving does it. `terms[i]` is the term of column i."""
+    """A vectoriser as serving does it. `terms[i]` is the term of column i; one that hashes has
+    none.
+    """
 
     block: TextBlock
     terms: tuple[str, ...]
     weighting: Weighting
 
+    @property
+    def columns(self) -> int:
+        """What a classifier after it takes."""
+        hashing = self.block.hashing
+        return len(self.terms) if hashing is None else hashing.columns
+
 
 def read_vectoriser(vectoriser: Any, tokenizer: Tokenizer | None) -> Vectorised:
     """The vectoriser's block, terms and weights. Raises BroughtError."""
     _check_kind(vectoriser)
-    terms = _terms(vectoriser)
     block = _block(vectoriser, tokenizer)
+    terms = _terms(vectoriser) if block.hashing is None else ()
     if block.analyzer == "words":
         _check_words(vectoriser, block, terms)
-    return Vectorised(block, terms, _weighting(vectoriser, len(terms)))
+    columns = len(terms) if block.hashing is None else block.hashing.columns
+    return Vectorised(block, terms, _weighting(vectoriser, columns))
 
 
 def weighted_by(vectorised: Vectorised, step: Any) -> Vectorised | None:
-    """The same with a TfidfTransformer or a Normalizer after it; None for another step."""
+    """The same with a TfidfTransformer or a Normalizer after it; None for another step.
+
+    Of a row that is scaled twice nothing is left of the first time. Raises BroughtError.
+    """
     plain = vectorised.weighting
-    unweighted = plain.norm == "none" and not plain.sublinear_tf and bool((plain.idf == 1).all())
+    unweighted = not plain.sublinear_tf and bool((plain.idf == 1).all())
     if isinstance(step, TfidfTransformer) and unweighted:
-        idf = step.idf_ if step.use_idf else np.ones(len(vectorised.terms))
+        _check_counts(vectorised, step)
+        idf = step.idf_ if step.use_idf else np.ones(vectorised.columns)
         after = Weighting(idf, step.sublinear_tf, plain.binary_tf, _norm(step.norm))
         return replace(vectorised, weighting=after)
-    if isinstance(step, Normalizer) and plain.norm == "none":
+    if isinstance(step, Normalizer):
         return replace(vectorised, weighting=replace(plain, norm=_norm(step.norm)))
     return None
 
 
+def _check_counts(vectorised: Vectorised, step: TfidfTransformer) -> None:
+    """Refuse a TfidfTransformer that makes something else of what it is given than of counts."""
+    hashing = vectorised.block.hashing
+    if step.sublinear_tf and hashing is not None and hashing.alternate_sign:
+        raise BroughtError(
+            "TfidfTransformer(sublinear_tf=True) takes logarithms of counts, and those of a "
+            "HashingVectorizer with alternate_sign=True may be 0 or less: fit it with "
+            "alternate_sign=False"
+        )
+    if vectorised.weighting.norm != "none" and (step.sublinear_tf or step.norm is None):
+        raise BroughtError(
+            f"TfidfTransformer(sublinear_tf={step.sublinear_tf}, norm={step.norm!r}) after a "
+            "vectoriser that scales its rows cannot be served: fit the vectoriser with norm=None"
+        )
+
+
 def _check_kind(vectoriser: Any) -> None:
-    if isinstance(vectoriser, HashingVectorizer):
+    if type(vectoriser) not in {CountVectorizer, TfidfVectorizer, HashingVectorizer}:
         raise BroughtError(
-            "HashingVectorizer keeps no vocabulary, and serving does not hash: fit a "
-            "TfidfVectorizer with the same settings in its place"
+            f"the pipeline's first step is a {type(vectoriser).__name__}; a TfidfVectorizer, a "
+            "CountVectorizer or a HashingVectorizer can be served, one by pipeline"
         )
-    if type(vectoriser) not in {CountVectorizer, TfidfVectorizer}:
-        raise BroughtError(
-            f"the pipeline's first step is a {type(vectoriser).__name__}; a TfidfVectorizer or a "
-            "CountVectorizer can be served, one by pipeline"
-        )
-    if not hasattr(vectoriser, "vocabulary_"):
+    if not isinstance(vectoriser, HashingVectorizer) and not hasattr(vectoriser, "vocabulary_"):
         raise BroughtError("the vectoriser is not fitted: fit the whole pipeline, then save it")
 
 
@@ -99,10 +123,24 @@ def _terms(vectoriser: Any) -> tuple[str, ...]:
     return tuple(terms)
 
 
+def _hashing(vectoriser: Any) -> Hashing | None:
+    if not isinstance(vectoriser, HashingVectorizer):
+        return None
+    if vectoriser.n_features > HASHED_COLUMNS_MAX:
+        raise BroughtError(
+            f"HashingVectorizer(n_features={vectoriser.n_features}) cannot be served: the graph "
+            f"would hold a number for each column and label. Fit with {HASHED_COLUMNS_MAX} or less"
+        )
+    # Where `binary` makes 1 of every sum, of 0 too, a term counts once whatever its sign.
+    signed = bool(vectoriser.alternate_sign and not vectoriser.binary)
+    return Hashing(int(vectoriser.n_features), signed)
+
+
 def _weighting(vectoriser: Any, columns: int) -> Weighting:
     binary = bool(vectoriser.binary)
     if not isinstance(vectoriser, TfidfVectorizer):
-        return Weighting(np.ones(columns), sublinear_tf=False, binary_tf=binary, norm="none")
+        norm = _norm(vectoriser.norm) if isinstance(vectoriser, HashingVectorizer) else "none"
+        return Weighting(np.ones(columns), sublinear_tf=False, binary_tf=binary, norm=norm)
     idf = np.asarray(vectoriser.idf_, np.float64) if vectoriser.use_idf else np.ones(columns)
     return Weighting(idf, bool(vectoriser.sublinear_tf), binary, _norm(vectoriser.norm))
 
@@ -118,9 +156,10 @@ def _block(vectoriser: Any, tokenizer: Tokenizer | None) -> TextBlock:
     _check_settings(vectoriser, tokenizer)
     words = vectoriser.analyzer == "word"
     own_pattern = vectoriser.tokenizer is None and vectoriser.token_pattern is not None
+    hashing = _hashing(vectoriser)
     block = TextBlock(
         "brought",
-        FileSpec("text/brought.vocabulary.json", "", 0),
+        FileSpec("text/brought.vocabulary.json", "", 0) if hashing is None else None,
         lowercase=bool(vectoriser.lowercase),
         collapse_white_space=False,
         strip_accents=vectoriser.strip_accents == "unicode",
@@ -131,6 +170,7 @@ def _block(vectoriser: Any, tokenizer: Tokenizer | None) -> TextBlock:
         stop_words=tuple(sorted(vectoriser.get_stop_words() or ())) if words else (),
         ngrams=(int(vectoriser.ngram_range[0]), int(vectoriser.ngram_range[1])),
         cut_first=bool(words and tokenizer and own_pattern),
+        hashing=hashing,
     )
     if block.analyzer == "char_wb" and block.ngrams[0] > 3:
         raise BroughtError("analyzer='char_wb' with n-grams from 4 up cannot be served")

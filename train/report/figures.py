@@ -109,7 +109,7 @@ def _served(bundle: Bundle, corpus: Corpus, clock: Callable[[], float]) -> Serve
     manifest = bundle.manifest
     files = [
         *(graph.file for graph in manifest.graphs.values()),
-        *(block.vocabulary for block in manifest.text),
+        *(block.vocabulary for block in manifest.text if block.vocabulary is not None),
         *(block.user_words for block in manifest.text if block.user_words is not None),
     ]
     posts = [

@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from features.clean import clean, clean_batch
 from features.text import BlockError, TextVectoriser, terms_of
-from schemas.manifest import FileSpec, TextBlock
+from schemas.manifest import FileSpec, Hashing, TextBlock
 from tests.unit.features.strange_texts import strange_texts
 
 NO_FILE = FileSpec("", "", 0)
@@ -149,6 +149,10 @@ def test_an_empty_vocabulary_knows_nothing() -> None:
         (TextBlock("b", NO_FILE, ngrams=(0, 1)), "ngrams"),
         (TextBlock("b", NO_FILE, analyzer="char_wb", ngrams=(4, 5)), "char_wb"),
         (TextBlock("b", NO_FILE, run_characters_max=0), "run_characters_max"),
+        (TextBlock("b", None), "name a vocabulary or hashing"),
+        (TextBlock("b", NO_FILE, hashing=Hashing(16)), "name a vocabulary or hashing"),
+        (TextBlock("b", None, hashing=Hashing(0)), "hashing has 0 columns"),
+        (TextBlock("b", None, hashing=Hashing(2**20 + 1)), "hashing has 1,048,577 columns"),
     ],
 )
 def test_a_block_that_cannot_be_done_is_refused(block: TextBlock, said: str) -> None:

@@ -189,6 +189,14 @@ def test_a_graph_that_is_not_what_the_manifest_says_is_refused(folder: Path) -> 
         (lambda f: f.update(image=None), "image input and the modality image"),
         (lambda f: f["text"][0].update(name="other"), "the text graph takes"),
         (lambda f: f["text"][0].update(ngrams=[0, 1]), "ngrams"),
+        (lambda f: f["text"][0].update(vocabulary=None), "name a vocabulary or hashing"),
+        (lambda f: f["text"][0].update(hashing={"columns": 6}), "name a vocabulary or hashing"),
+        (lambda f: hash_into(f, 2**20 + 1), "hashing has 1,048,577 columns"),
+        (lambda f: hash_into(f, 7), "text.onnx: cannot be run"),
+        (
+            lambda f: hash_into(f, 6).update(tokens={"block": "words", "length": 4}),
+            "tokens are of the block 'words', which has no vocabulary",
+        ),
         (
             lambda f: f["text"][0].update(analyzer="pattern", token_pattern="(a+)+"),
             "token_pattern",
@@ -203,6 +211,21 @@ def test_parts_that_do_not_fit_are_refused(
     """Each named by what does not fit."""
     edited(folder, edit)
     assert said in refusal(folder)
+
+
+def hash_into(fields: Fields, columns: int) -> Fields:
+    """The same, its block without a vocabulary."""
+    fields["text"][0].update(vocabulary=None, hashing={"columns": columns})
+    return fields
+
+
+def test_a_block_that_hashes_needs_no_vocabulary(folder: Path) -> None:
+    """Its table has as many rows as it has columns, and the pad's."""
+    edited(folder, lambda fields: hash_into(fields, 6))
+    (folder / "words.vocabulary.json").unlink()
+    [vectoriser] = load(folder).vectorisers
+    assert vectoriser.pad == 6
+    assert vectoriser.counts(["房间 房间"]).lengths.tolist() == [1]
 
 
 def replaced_graph(folder: Path, model: onnx.ModelProto, name: str = "text") -> None:

@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import (
     TfidfVectorizer,
 )
 from sklearn.feature_selection import SelectKBest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.preprocessing import MaxAbsScaler, Normalizer
 from sklearn.svm import SVC, LinearSVC
@@ -24,6 +24,7 @@ from tests.unit.train.brought.pipelines import (
     LABELS,
     fitted,
     jieba_words,
+    joined,
     texts_and_labels,
 )
 from train.brought.loading import load_pipeline
@@ -40,7 +41,7 @@ def _served(model: BroughtText, texts: list[str]) -> Floats:
     weighting, linear = model.vectorised.weighting, model.linear
     vectoriser = TextVectoriser(model.block, model.vectorised.terms)
     counts = vectoriser.counts(texts)
-    x = np.zeros((len(texts), len(model.vectorised.terms)))
+    x = np.zeros((len(texts), model.vectorised.columns))
     x[np.repeat(np.arange(len(texts)), counts.lengths), counts.columns] = counts.counts
     if weighting.binary_tf:
         x = np.sign(x)
@@ -91,6 +92,34 @@ PIPELINES: dict[str, Callable[[], Any]] = {
         CalibratedClassifierCV(LinearSVC(), ensemble=False, cv=2),
         labels=2,
     ),
+    "hashed": lambda: fitted(
+        HashingVectorizer(n_features=2**9, ngram_range=(1, 2), token_pattern=WORDS), LinearSVC()
+    ),
+    "hashed into few": lambda: fitted(
+        HashingVectorizer(n_features=20, analyzer="char_wb", ngram_range=(1, 3), norm="l1"),
+        SGDClassifier(random_state=1),
+    ),
+    "hashed once": lambda: fitted(
+        HashingVectorizer(n_features=20, analyzer="char", binary=True, norm=None),
+        LogisticRegression(),
+    ),
+    "hashed and weighted": lambda: fitted(
+        HashingVectorizer(n_features=2**9, analyzer="char"), TfidfTransformer(), LinearSVC()
+    ),
+    "hashed counts weighted later": lambda: fitted(
+        HashingVectorizer(n_features=50, analyzer="char", norm=None, alternate_sign=False),
+        TfidfTransformer(norm=None, sublinear_tf=True),
+        Normalizer("l1"),
+        LogisticRegression(),
+        labels=2,
+    ),
+    "hashed, scaled twice": lambda: fitted(
+        HashingVectorizer(n_features=50, analyzer="char"), Normalizer("l1"), LogisticRegression()
+    ),
+    "hashed and calibrated": lambda: fitted(
+        HashingVectorizer(n_features=2**9, analyzer="char", stop_words=None),
+        CalibratedClassifierCV(LinearSVC(), cv=2),
+    ),
 }
 
 
@@ -139,6 +168,23 @@ def test_a_tokenizer_that_no_file_carries_is_named() -> None:
     np.testing.assert_allclose(model.scores(texts), wanted, atol=1e-9)
 
 
+@pytest.mark.parametrize("joined_words", [True, False])
+def test_jiebas_words_are_hashed_in_either_way(joined_words: bool) -> None:
+    """Joined by spaces, or by a tokenizer that no file carries; there is no list of them."""
+    vectoriser = HashingVectorizer(n_features=2**9, ngram_range=(1, 2), token_pattern=WORDS)
+    if not joined_words:
+        vectoriser.set_params(tokenizer=jieba_words, token_pattern=None)
+    pipeline = fitted(vectoriser, LinearSVC(), joined_words=joined_words)
+    texts = [*texts_and_labels(30, 9)[0], *(text for text in ODD if len(text) < 100)]
+    order = [list(pipeline.classes_).index(name) for name in LABELS]
+    wanted = pipeline.decision_function(joined(texts) if joined_words else texts)[:, order]
+    vectoriser.tokenizer = None
+    model = read_text(pipeline, "jieba", LABELS)
+    assert model.vectorised.terms == ()
+    np.testing.assert_allclose(_served(model, texts), wanted, atol=1e-9)
+    np.testing.assert_allclose(model.scores(texts), wanted, atol=1e-9)
+
+
 def _kept_tokenizer() -> Any:
     vectoriser = TfidfVectorizer(tokenizer=jieba_words)
     pipeline = fitted(vectoriser, LinearSVC())
@@ -147,7 +193,48 @@ def _kept_tokenizer() -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str | None, str]] = {
-    "hashing": (lambda: fitted(HashingVectorizer(), LinearSVC()), None, "HashingVectorizer"),
+    "columns": (
+        lambda: fitted(HashingVectorizer(n_features=9), LinearSVC()).set_params(
+            hashingvectorizer__n_features=2**20 + 1
+        ),
+        None,
+        "HashingVectorizer(n_features=1048577)",
+    ),
+    "logarithms of signs": (
+        lambda: fitted(
+            HashingVectorizer(n_features=9, norm=None),
+            TfidfTransformer(sublinear_tf=False),
+            LinearSVC(),
+        ).set_params(tfidftransformer__sublinear_tf=True),
+        None,
+        "alternate_sign=False",
+    ),
+    "logarithms of shares": (
+        lambda: fitted(
+            HashingVectorizer(n_features=9, alternate_sign=False),
+            TfidfTransformer(sublinear_tf=True),
+            LinearSVC(),
+        ),
+        None,
+        "fit the vectoriser with norm=None",
+    ),
+    "scaled and left so": (
+        lambda: fitted(HashingVectorizer(n_features=9), TfidfTransformer(norm=None), LinearSVC()),
+        None,
+        "TfidfTransformer(sublinear_tf=False, norm=None)",
+    ),
+    "hashed otherwise": (
+        lambda: fitted(HashingVectorizer(n_features=9, strip_accents="ascii"), LinearSVC()),
+        None,
+        "strip_accents='ascii'",
+    ),
+    "another width": (
+        lambda: fitted(HashingVectorizer(n_features=9), LinearSVC()).set_params(
+            hashingvectorizer__n_features=8
+        ),
+        None,
+        "has 8 columns, and the classifier takes 9",
+    ),
     "kernel": (lambda: fitted(TfidfVectorizer(), SVC()), None, "kernel='rbf'"),
     "classifier": (lambda: fitted(TfidfVectorizer(), MultinomialNB()), None, "MultinomialNB"),
     "no pipeline": (LinearSVC, None, "LinearSVC, and not a scikit-learn Pipeline"),
