@@ -4,15 +4,24 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
 
+from worker.link_settings import SECRETS
 from worker.settings import WorkerSettings
 from worker.settings_sources import read
 
 Command = Callable[..., None]
+
+_METAVARS: Final = (
+    ("Path", "PATH"),
+    ("ByteSize", "BYTES"),
+    ("bool", "true|false"),
+    ("int", "N"),
+    ("float", "N"),
+)
 
 CONFIG = Annotated[
     Path | None,
@@ -36,6 +45,8 @@ def with_flags(*names: str) -> Callable[[Command], Command]:
 def _decorator(
     names: tuple[str, ...], resolve: Callable[[dict[str, Any], Path | None], dict[str, Any]]
 ) -> Callable[[Command], Command]:
+    # Whoever lists the processes of a machine reads their flags.
+    names = tuple(name for name in names if name not in SECRETS)
     parameters = {name: _parameter(name) for name in names}
     parameters["config"] = inspect.Parameter(
         "config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=CONFIG
@@ -82,10 +93,11 @@ def _help(name: str, field: FieldInfo) -> str:
 
 def _metavar(field: FieldInfo) -> str:
     kind = field.annotation
-    if get_origin(kind) is Literal:
-        return "|".join(map(str, get_args(kind)))
+    for one in (kind, *get_args(kind)):  # an optional choice is a choice
+        if get_origin(one) is Literal:
+            return "|".join(map(str, get_args(one)))
     text = str(kind)
-    for mark, word in (("Path", "PATH"), ("ByteSize", "BYTES"), ("int", "N"), ("float", "N")):
+    for mark, word in _METAVARS:
         if mark in text:
             return word
     return "TEXT"

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from worker.link_settings import WITH_SECRETS
 from worker.settings import WorkerSettings
 
 COMMAND: Final = (sys.executable, "-P", "-m", "worker.process")
@@ -97,7 +98,9 @@ class Child:
     def _tell(self, settings: WorkerSettings) -> None:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
-            self._process.stdin.write(settings.model_dump_json().encode() + b"\n")
+            # The pipe is the child's alone: it may hold secrets.
+            told = settings.model_dump_json(context=WITH_SECRETS)
+            self._process.stdin.write(told.encode() + b"\n")
             self._process.stdin.flush()
 
     def _listen(self) -> None:

@@ -12,16 +12,22 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ByteSize, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.link_settings import LinkSettings
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
-Servers = Annotated[str, Field(pattern=r"^[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*$")]
 Bytes = Annotated[ByteSize, Field(ge=1)]
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(LinkSettings, BaseSettings):
     """All that a worker can be told. Defaults are for one machine and the local Kafka."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TUWEN_", env_ignore_empty=True, extra="forbid", frozen=True
+        env_prefix="TUWEN_",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        # A secret may be among it.
+        hide_input_in_errors=True,
     )
 
     bundle: Path = Field(
@@ -29,11 +35,6 @@ class WorkerSettings(BaseSettings):
         description="Folder of the exported model. Every worker of a group serves the same one.",
     )
 
-    bootstrap_servers: Servers = Field(
-        default="127.0.0.1:9092",
-        description="host:port of one or more brokers, with commas. Two or three are enough: the "
-        "rest is learnt from them.",
-    )
     group: Name = Field(
         default="tuwen",
         description="Consumer group. Workers of one group share the posts; another group labels "

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
+from worker.link_settings import SECRETS, SecuritySettings
 from worker.settings import WorkerSettings
 
 PREFIX: Final = "TUWEN_"
@@ -22,6 +23,11 @@ CONFIG_FILE: Final = "tuwen.toml"
 
 NOT_SETTINGS: Final = frozenset({CONFIG_VARIABLE, "TUWEN_TEST_DATA"})
 """Variables with the prefix that are no setting: where the file is, and what tests read."""
+
+NAMES: Final = tuple(
+    sorted(WorkerSettings.model_fields, key=lambda name: name in SecuritySettings.model_fields)
+)
+"""All settings in the order to show them in: what only a secured Kafka needs comes last."""
 
 _UNITS: Final = {"ms": "ms", "s": "s", "bytes": "bytes", "records": "records", "pixels": "pixels"}
 
@@ -68,9 +74,9 @@ def describe(flags: Mapping[str, object], config: Path | None = None) -> list[Se
             value=getattr(settings, name),
             unit=unit(name),
             source=_source(layers, name),
-            choosing=field.description or "",
+            choosing=WorkerSettings.model_fields[name].description or "",
         )
-        for name, field in WorkerSettings.model_fields.items()
+        for name in NAMES
     ]
 
 
@@ -93,6 +99,11 @@ def _layers(flags: Mapping[str, object], config: Path | None) -> list[Layer]:
         for name in layer.values:
             if name not in WorkerSettings.model_fields:
                 raise SettingsError(f"{layer.written(name)} is no setting{_nearest(name)}")
+            if name in SECRETS:
+                raise SettingsError(
+                    f"{layer.written(name)} is a secret, and is not kept there: name its file as "
+                    f"{name}_file, or set {PREFIX}{name.upper()}"
+                )
     return layers
 
 
@@ -145,7 +156,8 @@ def _sentence(layers: list[Layer], error: ValidationError) -> str:
         message = fault["msg"].removeprefix("Value error, ")
         if fault["loc"]:
             name = str(fault["loc"][0])
-            message = f"{_source(layers, name)} = {fault['input']!r}: {message}"
+            shown = "" if name in SECRETS else f" = {fault['input']!r}"
+            message = f"{_source(layers, name)}{shown}: {message}"
         parts.append(message)
     return "; ".join(parts)
 

@@ -12,14 +12,13 @@ from rich.padding import Padding
 from tuwen.application import application
 from tuwen.options import with_flags
 from tuwen.screen import out
-from worker.settings import WorkerSettings
-from worker.settings_sources import Setting, describe
+from worker.settings_sources import NAMES, Setting, describe
 
 app = application()
 
 
 @app.command(epilog="Example:  TUWEN_GROUP=canary tuwen settings --processes 4")
-@with_flags(*WorkerSettings.model_fields)
+@with_flags(*NAMES)
 def settings(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
