@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+from skl2onnx.common.exceptions import MissingShapeCalculator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 
@@ -59,6 +60,16 @@ def test_a_tokenizer_is_not_converted_and_a_named_one_is(tmp_path: Path) -> None
     vectoriser.tokenizer = None
     model, scores = served(pipeline, TEXTS, tmp_path, "jieba")
     np.testing.assert_allclose(scores, model.scores(TEXTS), atol=EXACT)
+
+
+def test_a_hashing_vectoriser_is_not_converted_and_is_served(tmp_path: Path) -> None:
+    """skl2onnx knows no shape of it; our host hashes, and the graph is one as of any vocabulary."""
+    vectoriser = HashingVectorizer(n_features=2**10, token_pattern=r"\S+", ngram_range=(1, 2))
+    pipeline = fitted(vectoriser, LinearSVC(), joined_words=True)
+    with pytest.raises(MissingShapeCalculator, match="HashingVectorizer"):
+        plain_graph(pipeline, RAW)
+    model, scores = served(pipeline, WORDS, tmp_path)
+    np.testing.assert_allclose(scores, model.scores(WORDS), atol=EXACT)
 
 
 def test_an_analyzer_of_ones_own_converts_and_never_loads() -> None:
