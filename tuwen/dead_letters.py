@@ -1,17 +1,20 @@
 """Read dead letters: which record, why, and what it held."""
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.dead_letter import Failure, failure, split
+from schemas.dead_letter import Failure, failure, omitted, replays, split
+from schemas.replay import Choice
 from tuwen.failures import Failed, Refused
-from tuwen.kafka_client import read_all, reader
-from worker.messages import Headers, Record
+from tuwen.kafka_client import read_all, reader, record_at
+from worker.messages import Headers, Partition, Record
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-FIND_TIMEOUT_MS: Final = 3_000
+UNKNOWN: Final = "unknown"
+"""The reason of what tuwen did not write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,21 @@ class DeadLetter:
     def place(self) -> str:
         """Where it lies, as `dead-letters show` takes it."""
         return f"{self.record.partition.number}:{self.record.offset}"
+
+    @property
+    def reason(self) -> str:
+        """Why there was no verdict, in a word."""
+        return self.why.reason if self.why else UNKNOWN
+
+    @property
+    def replays(self) -> int:
+        """How often its record had been put back when it failed."""
+        return replays(self.own_headers)
+
+    @property
+    def omits(self) -> bool:
+        """Whether it holds less than the record did."""
+        return omitted(self.record.headers)
 
 
 def read(servers: str, topic: str) -> Iterator[DeadLetter]:
@@ -52,21 +70,43 @@ def find(servers: str, topic: str, place: str) -> DeadLetter:
         raise Refused(f"{place!r} is no PARTITION:OFFSET: `tuwen dead-letters list` prints them")
     partition, offset = map(int, found.groups())
     with reader(servers, [topic], "beginning") as client:
-        chosen = [p for p in client.assignment() if p.partition == partition]
-        if chosen and offset < client.end_offsets(chosen)[chosen[0]]:
-            client.assign(chosen)
-            client.seek(chosen[0], offset)
-            for records in client.poll(FIND_TIMEOUT_MS, max_records=1).values():
-                if records[0].offset == offset:
-                    return of(records[0])
-    raise Failed(f"there is no dead letter at {place} of {topic}: `tuwen dead-letters list`")
+        record = record_at(client, Partition(topic, partition), offset)
+    if record is None:
+        raise Failed(f"there is no dead letter at {place} of {topic}: `tuwen dead-letters list`")
+    return of(record)
+
+
+def is_chosen(letter: DeadLetter, choice: Choice) -> bool:
+    """Whether a letter is among those that are meant; one that tuwen did not write has no topic."""
+    why, at_ms = letter.why, letter.record.timestamp_ms
+    return (
+        (choice.reason is None or letter.reason == choice.reason)
+        and (choice.topic is None or (why is not None and why.topic == choice.topic))
+        and (choice.since_ms is None or at_ms >= choice.since_ms)
+        and (choice.until_ms is None or at_ms < choice.until_ms)
+    )
+
+
+def moment_ms(written: str, now_s: float) -> int:
+    """Read a moment: a span before now, or a time such as 2026-11-26T08:30, local unless it says.
+
+    Raises:
+        Refused: it is neither.
+    """
+    try:
+        at_s = dt.datetime.fromisoformat(written).astimezone().timestamp()
+    except ValueError:
+        at_s = now_s - seconds(written)
+    return round(at_s * 1000)
 
 
 def seconds(span: str) -> float:
     """Read a span of time such as 90s, 15m, 2h or 7d."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", span)
     if found is None:
-        raise Refused(f"{span!r} is no span of time: write 90s, 15m, 2h or 7d")
+        raise Refused(
+            f"{span!r} is no span of time: write 90s, 15m, 2h or 7d, or a moment: 2026-11-26T08:30"
+        )
     return float(found[1]) * UNITS_S[found[2]]
 
 

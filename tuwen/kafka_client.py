@@ -7,10 +7,12 @@ from typing import Any, Final, Literal
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from tuwen.failures import Failed
-from worker.errors import Unavailable, UnknownTopic
+from worker.errors import Unavailable
+from worker.kafka.client_errors import translated
+from worker.kafka.cluster_questions import ClusterQuestions
 from worker.kafka.connections import connected
 from worker.kafka.exact_records import ExactRecords
-from worker.messages import Record
+from worker.messages import Partition, Record
 
 CONNECT_TIMEOUT_MS: Final = 2_000
 """A command says within 5 s that nobody answers."""
@@ -22,6 +24,8 @@ COMMON: Final = {
 }
 
 Start = Literal["beginning", "now"]
+QUESTION_S: Final = 5.0
+FIND_TIMEOUT_MS: Final = 3_000
 
 
 @contextmanager
@@ -95,10 +99,8 @@ def reader(servers: str, topics: Sequence[str], start: Start) -> Iterator[Any]:
 
 
 def _partitions(client: Any, topic: str) -> list[Any]:
-    numbers = client.partitions_for_topic(topic)
-    if not numbers:
-        raise UnknownTopic(topic)
-    return [TopicPartition(topic, number) for number in sorted(numbers)]
+    count = ClusterQuestions(client).partitions(topic, QUESTION_S)
+    return [TopicPartition(topic, number) for number in range(count)]
 
 
 def _connect(kind: Any, servers: str, **settings: Any) -> Any:
@@ -118,8 +120,26 @@ def polled(client: Any, timeout_ms: int, records_max: int = 5_000) -> list[Recor
 
 def read_all(servers: str, topics: Sequence[str]) -> Iterator[Record]:
     """Read all that is committed in these topics now, from their beginning to their end."""
-    with reader(servers, topics, "beginning") as client:
+    with reader(servers, topics, "beginning") as client, translated(f"reading {topics[0]!r}"):
         # With isolation read_committed these are the last stable offsets.
         ends = client.end_offsets(client.assignment())
         while any(client.position(p, timeout_ms=5_000) < end for p, end in ends.items()):
             yield from polled(client, 200)
+
+
+def record_at(client: Any, partition: Partition, offset: int) -> Record | None:
+    """Read one record of a topic that a reader was made for; None where there is none.
+
+    The reader then reads this partition alone, and may be asked for another.
+    """
+    wanted = TopicPartition(*partition)
+    with translated(f"reading {partition.topic!r}"):
+        if partition.number not in (client.partitions_for_topic(partition.topic) or ()):
+            return None
+        client.assign([wanted])
+        if offset >= client.end_offsets([wanted])[wanted]:
+            return None
+        client.seek(wanted, offset)
+        # What lies before the log's beginning is answered with the first that is there.
+        found = polled(client, FIND_TIMEOUT_MS, records_max=1)
+    return next((record for record in found if record.offset == offset), None)

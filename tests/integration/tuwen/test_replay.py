@@ -1,0 +1,310 @@
+"""`tuwen dead-letters replay` against a real Kafka."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+
+from schemas import dead_letter
+from tests.conftest import MakeTopic
+from tuwen.command import run
+from tuwen.kafka_client import read_all
+from tuwen.replay.journal import journal_topic
+from worker.kafka import kafka_python
+from worker.kafka.client_settings import ClientSettings
+from worker.messages import Headers, Outgoing, Record
+
+pytestmark = pytest.mark.kafka
+
+ODD: Headers = ((b"\xff not UTF-8", None), (b"", b"\x00\xff"), (b"twice", b"1"), (b"twice", b"2"))
+COUNT = (dead_letter.REPLAYS, b"1")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A Kafka, the posts' topic, and one of dead letters."""
+
+    servers: str
+    posts: str
+    letters: str
+
+    def write(self, letters: Sequence[Outgoing]) -> None:
+        """Write records byte for byte."""
+        settings = ClientSettings(self.servers, f"{self.letters}-w", self.letters, self.letters)
+        broker = kafka_python.connect(settings)
+        transaction = broker.begin(10.0)
+        for letter in letters:
+            transaction.send(letter)
+        transaction.settle(10.0)
+        transaction.commit(10.0)
+        broker.close(5.0, leave=True)
+
+    def letter(
+        self,
+        value: bytes | None,
+        *,
+        key: bytes | None = b"key",
+        own: Headers = (),
+        number: int = 0,
+        offset: int = 0,
+        timestamp_ms: int | None = None,
+        topic: str | None = None,
+        omitted: bool = False,
+    ) -> Outgoing:
+        """A dead letter as a worker writes it."""
+        facts = {
+            dead_letter.CONNECT_TOPIC: topic or self.posts,
+            dead_letter.CONNECT_PARTITION: str(number),
+            dead_letter.CONNECT_OFFSET: str(offset),
+            dead_letter.CONNECT_STAGE: "fetch",
+            dead_letter.REASON: "image-not-found",
+            dead_letter.DETAIL: "no such file",
+            dead_letter.MODEL: "demo 7",
+        }
+        added = [(name, fact.encode()) for name, fact in facts.items()]
+        if omitted:
+            added.append((dead_letter.OMITTED, b"value"))
+        at_ms = now_ms() if timestamp_ms is None else timestamp_ms
+        return Outgoing(self.letters, 0, key, value, (*own, *added), at_ms)
+
+    def back(self) -> list[Record]:
+        """What a read_committed reader finds on the posts' topic."""
+        return list(read_all(self.servers, [self.posts]))
+
+    def do(self, *words: str, what: str = "replay") -> int:
+        """Run a command of the group on this place."""
+        flags = ["--bootstrap-servers", self.servers, "--dead-letters-topic", self.letters]
+        return run(["dead-letters", what, *words, *flags])
+
+
+@pytest.fixture
+def place(kafka: str, make_topic: MakeTopic) -> Place:
+    """Topics that no other test uses."""
+    return Place(kafka, make_topic("posts", partitions=2), make_topic("dead-letters", partitions=1))
+
+
+def now_ms() -> int:
+    """The time."""
+    return time.time_ns() // 1_000_000
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    """The JSON that a replay prints in the end."""
+    answer: dict[str, object] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "own"),
+    [
+        (b"key", b"value", ()),
+        (None, b"value", ODD),
+        (b"key", None, ODD),
+        (None, None, ()),
+        (b"", b"", ODD),
+        (b"\xff\x00", b"\x80" * 9_000, ODD),
+    ],
+    ids=["plain", "no key", "no value", "neither", "empty", "odd"],
+)
+def test_a_record_comes_back_byte_for_byte(
+    place: Place, key: bytes | None, value: bytes | None, own: Headers
+) -> None:
+    """To its own partition, with its timestamp, and one header more than it had."""
+    at_ms = now_ms() - 5_000
+    place.write([place.letter(value, key=key, own=own, number=1, timestamp_ms=at_ms)])
+
+    assert place.do("--reason", "image-not-found") == 0
+
+    (back,) = place.back()
+    assert (back.key, back.value, back.headers) == (key, value, (*own, COUNT))
+    assert (back.partition.number, back.timestamp_ms) == (1, at_ms)
+
+
+def test_a_letter_is_replayed_once_unless_told_again(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And `list` shows which were, by which replay."""
+    place.write([place.letter(b"a"), place.letter(b"b")])
+
+    assert place.do("--all", "--json") == 0
+    first = said(capsys)
+    assert first["replayed"] == {"image-not-found": 2}
+    assert place.do("--all", "--json") == 0
+    assert said(capsys)["kept"] == {"replayed-already": {"image-not-found": 2}}
+    assert place.do("--all", "--again", "--limit", "1") == 0
+    assert capsys.readouterr().out == "1 records put back: image-not-found 1\n"
+
+    assert sorted(record.value or b"" for record in place.back()) == [b"a", b"a", b"b"]
+    assert place.do("--json", what="list") == 0
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(letter["replayed"].startswith(first["replay"]) for letter in listed)
+
+
+def test_a_finished_replay_has_nothing_left_and_an_unknown_one_is_refused(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its id, in one line."""
+    place.write([place.letter(b"a")])
+    assert place.do("--all", "--json") == 0
+    replay = str(said(capsys)["replay"])
+
+    assert place.do("--resume", replay, "--json") == 0
+    assert said(capsys) == {"replay": replay, "replayed": {}, "kept": {}}
+    assert place.do("--resume", "x") == 1
+    refused = capsys.readouterr().err
+    assert refused.count("\n") == 1
+    assert f"no replay 'x' of {place.letters}: the newest are {replay}" in refused
+    assert place.do("--resume", replay, "--again") == 2
+    assert len(place.back()) == 1
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even a journal is made."""
+    place.write([place.letter(b"a", number=1), place.letter(b"b", own=((COUNT[0], b"3"),))])
+
+    assert place.do("--all", "--dry-run") == 0
+
+    shown = capsys.readouterr().out
+    assert f"{place.posts}/1" in shown
+    assert "1 records would be put back: image-not-found 1\n" in shown
+    assert "1 letters stay: put back as often as --replays-max allows" in shown
+    assert place.do("--all", "--dry-run", "--json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["kept"] for line in lines] == [None, "replayed-too-often"]
+    assert place.back() == []
+    admin = KafkaAdminClient(bootstrap_servers=place.servers)
+    assert journal_topic(place.letters) not in admin.list_topics()
+    admin.close()
+
+
+def test_a_letter_without_its_value_sends_the_record_that_still_lies_there(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And stays where that is gone."""
+    at_ms = now_ms()
+    original = Outgoing(place.posts, 1, b"k", b"v" * 9, ODD, at_ms)
+    place.write([original])
+    place.write(
+        [
+            place.letter(None, number=1, offset=0, timestamp_ms=at_ms, omitted=True),
+            place.letter(None, number=1, offset=99, timestamp_ms=at_ms, omitted=True),
+            place.letter(None, number=9, offset=0, timestamp_ms=at_ms, omitted=True),
+        ]
+    )
+
+    assert place.do("--all", "--json") == 0
+
+    assert said(capsys)["kept"] == {"original-gone": {"image-not-found": 2}}
+    back = place.back()[-1]
+    assert (back.key, back.value, back.headers) == (b"k", b"v" * 9, (*ODD, COUNT))
+
+
+def test_a_post_older_than_its_topic_keeps_needs_a_new_timestamp(
+    place: Place, capsys: pytest.CaptureFixture[str], make_topic: MakeTopic
+) -> None:
+    """Kafka could delete it before a worker reads it; where it never does, nothing is needed."""
+    forever = make_topic("posts", retention_ms="-1")
+    place.write(
+        [place.letter(b"a", timestamp_ms=1), place.letter(b"f", timestamp_ms=1, topic=forever)]
+    )
+
+    assert place.do("--all", "--json") == 0
+    assert said(capsys)["kept"] == {"too-old": {"image-not-found": 1}}
+    assert place.do("--topic", place.posts, "--new-timestamps") == 0
+
+    (back,) = place.back()
+    assert abs(back.timestamp_ms - now_ms()) < 60_000
+    (kept,) = read_all(place.servers, [forever])
+    assert kept.timestamp_ms == 1
+
+
+def test_progress_is_committed_in_a_group_of_its_own(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where any tool for Kafka shows it."""
+    place.write([place.letter(b"a"), place.letter(b"b")])
+    assert place.do("--all", "--json") == 0
+    group = f"{place.letters}.replay-{said(capsys)['replay']}"
+
+    consumer = KafkaConsumer(bootstrap_servers=place.servers, group_id=group)
+    assert consumer.committed(TopicPartition(place.letters, 0)) == 3  # and the marker
+    consumer.close(autocommit=False)
+
+
+def test_a_topic_that_is_gone_is_said_so(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its name, with how to go on."""
+    place.write([place.letter(b"a", topic="gone")])
+
+    assert place.do("--all") == 1
+
+    *_, told = capsys.readouterr().err.splitlines()
+    assert "topic 'gone' does not exist" in told
+    assert "`tuwen dead-letters replay --resume " in told
+
+
+def test_a_journal_that_kafka_would_shorten_is_refused(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would forget what was replayed."""
+    admin = KafkaAdminClient(bootstrap_servers=place.servers)
+    topic = journal_topic(place.letters)
+    admin.create_topics({topic: {"num_partitions": 1, "replication_factor": 1}})
+    admin.wait_for_topics([topic])
+    admin.close()
+    place.write([place.letter(b"a")])
+
+    assert place.do("--all") == 1
+
+    assert "give it cleanup.policy=delete and retention.ms=-1" in capsys.readouterr().err
+    assert place.back() == []
+
+
+def test_letters_are_shown_by_reason_and_time(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One after the other, the latest last; or as JSON with all that they hold."""
+    old_ms = now_ms() - 3_600_000
+    place.write([place.letter(b"\xff\x00", own=ODD), place.letter(b"old", timestamp_ms=old_ms)])
+
+    assert place.do(what="show") == 0
+    shown = capsys.readouterr().out
+    assert shown.index("\nold\n") < shown.index("\nff 00\n")
+    assert "header     ff 20 6e 6f 74 20 55 54 46 2d 38 = null" in shown
+    assert place.do("--until", "30m", "--json", what="show") == 0
+    assert json.loads(capsys.readouterr().out)["value_base64"] == "b2xk"
+    assert place.do("--since", "30m", "--topic", "others", what="show") == 0
+    assert capsys.readouterr().out == ""
+    assert place.do("0:0", "--since", "1h", what="show") == 2
+
+
+@pytest.mark.parametrize("words", [[], ["--all", "--since", "1h"], ["--since", "yesterday"]])
+def test_what_is_to_be_replayed_must_be_said(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of them only when that is what was meant."""
+    assert run(["dead-letters", "replay", *words]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_ctrl_c_leaves_a_replay_that_goes_on(place: Place) -> None:
+    """Its id was said before it could be stopped."""
+    place.write([place.letter(b"%d" % number) for number in range(2_000)])
+    flags = ["--bootstrap-servers", place.servers, "--dead-letters-topic", place.letters]
+    typed = [sys.executable, "-P", "-m", "tuwen", "dead-letters", "replay", *flags]
+    process = subprocess.Popen([*typed, "--all"], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    replay = process.stderr.readline().split()[1].rstrip(";")
+    process.send_signal(2)
+    process.wait(20)
+    process.stderr.close()
+
+    assert place.do("--resume", replay) == 0
+
+    assert sorted(int(record.value or b"") for record in place.back()) == list(range(2_000))

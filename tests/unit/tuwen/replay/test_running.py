@@ -1,0 +1,362 @@
+import itertools
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import dead_letter
+from schemas.replay import Choice
+from tests.mortal_broker import STEPS, Life, mortal
+from tests.unit.tuwen.replay.letters import LETTERS, MADE_MS, POSTS, Place, why
+from tuwen.failures import Failed
+from tuwen.replay import running
+from tuwen.replay.journal import journal_topic
+from tuwen.replay.running import LETTERS_MAX
+from tuwen.replay.sorting import Kept
+from worker.errors import BrokerError, MembershipLost, TransactionAborted, UnknownTopic
+from worker.kafka.broker import Position
+from worker.kafka.memory_broker import MemoryBroker
+from worker.messages import Headers, Partition
+
+ODD: Headers = ((b"\xff", None), (b"", b"\x00"), (b"twice", b"1"), (b"twice", b"2"))
+
+
+def filled(count: int) -> Place:
+    """Letters of two partitions by turns, their values numbers from 0."""
+    place = Place()
+    for number in range(count):
+        place.fail(str(number).encode(), number=number % 2, added=why(partition=number % 2))
+    return place
+
+
+def numbers(place: Place) -> list[int]:
+    """The numbers of what came back, sorted."""
+    return sorted(int(value or b"-1") for value in place.values())
+
+
+def test_each_letter_comes_back_once_with_nothing_changed_but_a_count() -> None:
+    """Key, value, headers and timestamp, nulls among them; each in its own partition."""
+    place = Place()
+    place.fail(None, key=None, own=ODD, added=why(partition=1))
+    place.fail(b"\xff", number=1, timestamp_ms=1)
+
+    tally = place.replay()
+
+    back = [(r.partition.number, r.key, r.value, r.headers, r.timestamp_ms) for r in place.back()]
+    count = (dead_letter.REPLAYS, b"1")
+    assert back == [(0, b"key", b"\xff", (count,), 1), (1, None, None, (*ODD, count), MADE_MS)]
+    assert tally.replayed == {"image-not-found": 2}
+    assert not tally.kept
+
+
+def test_its_group_stands_at_the_ends_that_it_began_with() -> None:
+    """What failed since is for another replay, or this one would never end."""
+    place = filled(5)
+    broker = place.connect("r")
+    run = place.begin(broker, "r")
+    place.fail(b"5")
+
+    run.run()
+
+    assert numbers(place) == [0, 1, 2, 3, 4]
+    partitions = [Partition(LETTERS, 0), Partition(LETTERS, 1)]
+    assert broker.committed(partitions, 1.0) == {
+        partitions[0]: Position(3),
+        partitions[1]: Position(2),
+    }
+    assert place.progress == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("choice", "chosen"),
+    [
+        (Choice(), ["a", "b", "c"]),
+        (Choice(reason="malformed-json"), ["b"]),
+        (Choice(topic="others"), ["c"]),
+        (Choice(since_ms=MADE_MS + 10), ["b", "c"]),
+        (Choice(until_ms=MADE_MS + 10), ["a"]),
+        (Choice(reason="malformed-json", until_ms=MADE_MS + 10), []),
+    ],
+    ids=str,
+)
+def test_what_was_chosen_comes_back_and_nothing_else(choice: Choice, chosen: list[str]) -> None:
+    """By reason, by topic, from a moment on, before a moment."""
+    place = Place()
+    place.cluster.create_topic("others", 1)
+    place.sources.counts["others"] = 1
+    place.fail(b"a")
+    place.fail(b"b", added=why(reason="malformed-json"), timestamp_ms=MADE_MS + 10)
+    place.fail(b"c", added=why(topic="others"), timestamp_ms=MADE_MS + 20)
+
+    place.replay(choice)
+
+    back = [*place.back(), *place.cluster.committed_records("others")]
+    assert [(record.value or b"").decode() for record in back] == chosen
+
+
+def test_a_letter_is_replayed_once_whatever_replays_there_are() -> None:
+    """Unless it is told again; what is refused is counted."""
+    place = filled(3)
+    assert place.replay().replayed.total() == 3
+
+    tally = place.replay()
+    assert numbers(place) == [0, 1, 2]
+    assert tally.kept == {(Kept.REPLAYED_ALREADY, "image-not-found"): 3}
+
+    place.replay(again=True)
+    assert numbers(place) == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_limit_is_for_the_whole_replay_and_leaves_the_rest() -> None:
+    """Another replay brings the others."""
+    place = filled(10)
+    assert place.replay(limit=4).replayed.total() == 4
+    assert len(numbers(place)) == 4
+    assert place.replay(limit=100).replayed.total() == 6
+    assert numbers(place) == list(range(10))
+
+
+def test_a_loop_stops_at_the_third_time() -> None:
+    """A post that fails each time it comes back stays in the end."""
+    place = Place()
+    place.fail(b"x")
+    tallies = []
+    for offset in range(5):
+        tallies.append(place.replay())
+        newest = place.back()[-1]
+        if len(place.back()) > offset:
+            place.fail(newest.value, own=newest.headers, added=why(offset=newest.offset))
+
+    assert [tally.replayed.total() for tally in tallies] == [1, 1, 1, 0, 0]
+    assert (Kept.REPLAYED_TOO_OFTEN, "image-not-found") in tallies[3].kept
+    assert [record.headers for record in place.back()] == [
+        ((dead_letter.REPLAYS, count),) for count in (b"1", b"2", b"3")
+    ]
+
+
+def test_a_record_over_the_limit_of_its_topic_stays_and_the_others_go() -> None:
+    """The count makes it a few bytes larger than it was."""
+    place = Place()
+    place.fail(b"x" * 900)
+    place.fail(b"y")
+    place.cluster.record_bytes_max = 900
+
+    tally = place.replay()
+
+    assert place.values() == [b"y"]
+    assert tally.kept == {(Kept.TOO_LARGE, "image-not-found"): 1}
+
+
+class Killed(BaseException):
+    """The process has died: it does nothing more, and closes nothing."""
+
+
+def connect_to_die(place: Place, step: str, time: int) -> MemoryBroker:
+    """Connect a process that dies the so many-th time that it comes to a step."""
+
+    def end() -> None:
+        raise Killed
+
+    life = Life({step: time}, end)
+    return cast("MemoryBroker", mortal(place.connect("r"), life.meet))
+
+
+def killed(place: Place, step: str, time: int) -> None:
+    """Begin a replay and have its process die."""
+    broker = connect_to_die(place, step, time)
+    with pytest.raises(Killed):
+        place.begin(broker, "r").run()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_replay_that_was_killed_at_any_step_goes_on_and_brings_each_once(step: str) -> None:
+    """In its second transaction with letters: the first was for its id."""
+    count = 3 * LETTERS_MAX
+    place = filled(count)
+    # Of `send`s the first transaction has one, each with letters one more than letters.
+    killed(place, step, time=LETTERS_MAX + 9 if step == "send" else 3)
+    assert 0 < len(place.values()) < count
+
+    broker = place.connect("r")
+    place.resume(broker, "r").run()
+
+    assert numbers(place) == list(range(count))
+    assert place.look().count("r") == count
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 3)), max_size=6))
+def test_however_often_it_is_killed_each_letter_comes_once(deaths: list[tuple[str, int]]) -> None:
+    """At whatever steps; the last process ends it."""
+    place = filled(2 * LETTERS_MAX + 5)
+    begin = place.connect("r")
+    place.begin(begin, "r")
+    for step, time in deaths:
+        try:
+            place.resume(connect_to_die(place, step, time), "r").run()
+        except Killed:
+            continue
+    place.resume(place.connect("r"), "r").run()
+
+    assert numbers(place) == list(range(2 * LETTERS_MAX + 5))
+
+
+def test_what_a_dead_replay_wrote_and_did_not_commit_is_never_read() -> None:
+    """It is on the topic, and its transaction was aborted."""
+    place = filled(3)
+    killed(place, "commit", time=2)
+    place.resume(place.connect("r"), "r").run()
+
+    assert len(place.cluster.all_records(POSTS)) == 6
+    assert numbers(place) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_replay_that_another_takes_over_writes_no_more(again: bool) -> None:
+    """It was only slow; what it still sends is refused, also what another replay would allow."""
+    place = filled(3)
+    slow = place.begin(place.connect("r"), "r", again=again)
+    quick = place.connect("r")
+    place.resume(quick, "r").run()
+    quick.close(1.0, leave=True)
+
+    with pytest.raises((TransactionAborted, MembershipLost)):
+        slow.run()
+
+    assert numbers(place) == [0, 1, 2]
+
+
+def test_a_second_replay_ends_the_first_before_it_looks_what_was_replayed() -> None:
+    """Else both would bring the letters that neither had written down yet."""
+    place = filled(3)
+    first = place.begin(place.connect("r1"), "r1")
+    second = place.begin(place.connect("r2"), "r2")
+
+    with pytest.raises(BrokerError):
+        first.run()
+    second.run()
+
+    assert numbers(place) == [0, 1, 2]
+
+
+def test_a_resumed_replay_keeps_the_producer_that_it_looked_with() -> None:
+    """Else it would fence who came after it, and not know what that one had put back."""
+    place = filled(3)
+    place.begin(place.connect("r1"), "r1")
+    first = place.resume(place.connect("r1"), "r1")
+    place.begin(place.connect("r2"), "r2").run()
+
+    with pytest.raises(BrokerError):
+        first.run()
+
+    assert numbers(place) == [0, 1, 2]
+
+
+def test_a_replay_whose_partitions_go_to_somebody_else_stops() -> None:
+    """Two processes would each read half, and one of them is fenced."""
+    place = filled(3)
+    broker = place.connect("r")
+    run = place.begin(broker, "r")
+    broker.poll(0.1, 1)
+    place.cluster.evict(broker)
+
+    with pytest.raises(MembershipLost, match="another process"):
+        run.run()
+
+
+def test_a_finished_replay_that_is_resumed_ends_at_once() -> None:
+    """There is nothing left of it."""
+    place = filled(3)
+    place.begin(place.connect("r"), "r").run()
+
+    tally = place.resume(place.connect("r"), "r")
+    tally.run()
+
+    assert numbers(place) == [0, 1, 2]
+    assert not tally.tally.replayed
+    assert not tally.tally.kept
+
+
+def test_no_letters_are_no_trouble() -> None:
+    """An empty topic has its ends at once."""
+    assert Place().replay() == running.Tally()
+
+
+def test_an_unknown_id_is_refused_with_those_that_there_are() -> None:
+    """A mistyped one would else begin anew."""
+    place = filled(1)
+    broker = place.connect("r")
+    with pytest.raises(Failed, match="no replay 'x' of letters: there has been none"):
+        place.resume(broker, "x")
+    place.begin(broker, "r").run()
+    with pytest.raises(Failed, match=r"no replay 'x' of letters: the newest are r$"):
+        place.resume(place.connect("x"), "x")
+
+
+def test_letters_of_a_topic_made_anew_were_not_replayed() -> None:
+    """Their offsets began again, and mean other letters."""
+    place = filled(2)
+    place.replay()
+
+    assert place.look("1").replayed
+    assert not place.look("2").replayed
+
+
+def test_a_journal_that_somebody_else_wrote_to_is_refused() -> None:
+    """What it says no more could let a letter come twice."""
+    place = filled(1)
+    place.cluster.produce(place.cluster_record(b"{"))
+
+    with pytest.raises(Failed, match=r"letters.replays/0 offset 0 was written by no replay"):
+        place.replay()
+    assert place.values() == []
+
+
+def test_a_missing_topic_puts_nothing_back() -> None:
+    """Not even what came before it."""
+    place = filled(1)
+    place.fail(b"x", added=why(topic="gone"))
+
+    with pytest.raises(UnknownTopic):
+        place.replay()
+
+    assert place.values() == []
+
+
+class Withholding:
+    """A broker that gives a receipt too few."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "begin":
+            return getattr(self._inner, name)
+        return lambda timeout_s: Withholding(self._inner.begin(timeout_s))
+
+    def settle(self, timeout_s: float) -> Any:
+        """Withhold the last."""
+        return self._inner.settle(timeout_s)[:-1]
+
+
+def test_nothing_is_committed_without_a_receipt_for_each_record() -> None:
+    """A record that was given up is not back."""
+    place = filled(2)
+    run = place.begin(cast("MemoryBroker", Withholding(place.connect("r"))), "r")
+
+    with pytest.raises(TransactionAborted, match="2 receipts for 3 records"):
+        run.run()
+
+    assert place.values() == []
+    assert not place.look().replayed
+
+
+def test_ids_are_not_the_same_within_a_second() -> None:
+    """They name a group and are typed by people."""
+    from tuwen.replay.whole import new_id
+
+    ids = [new_id() for _ in range(3)]
+    assert all(len(each) == len("20261126-083000-1a2b") for each in ids)
+    assert all(a != b for a, b in itertools.pairwise(ids))
+    assert journal_topic(LETTERS) == "letters.replays"

@@ -1,0 +1,1 @@
+"""Dead letters back to the topics that their posts came from, each once."""
