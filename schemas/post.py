@@ -24,7 +24,9 @@ PostText = Annotated[
 ]
 ImageReference = Annotated[
     str,
-    msgspec.Meta(description="`file:` or `data:` reference; null or empty means none."),
+    msgspec.Meta(
+        description="`file:`, `data:`, `http:` or `https:` reference; null or empty means none."
+    ),
 ]
 
 

@@ -24,6 +24,8 @@ class Reason(StrEnum):
     IMAGE_SCHEME_OFF = "image-scheme-off"
     IMAGE_REFERENCE_INVALID = "image-reference-invalid"
     IMAGE_ADDRESS_FORBIDDEN = "image-address-forbidden"
+    IMAGE_HOST_UNAVAILABLE = "image-host-unavailable"
+    IMAGE_TIMEOUT = "image-timeout"
     IMAGE_NOT_FOUND = "image-not-found"
     IMAGE_UNREADABLE = "image-unreadable"
     IMAGE_TOO_LARGE = "image-too-large"

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +20,10 @@ from schemas.verdict import ModelName, Verdict
 from tuwen.failures import Failed
 from worker.decode import decode
 from worker.fetch import Fetcher
-from worker.images.data_url import DataSource
+from worker.images.configured import configured_source
 from worker.images.decoder import InProcessDecoder
-from worker.images.file import FileSource, reference_to
-from worker.images.sources import ImageSource, SourcesByScheme
+from worker.images.file import reference_to
+from worker.images.sources import Unwatched
 from worker.messages import Fetched, Outcome, Partition, Read, Record, Reject
 from worker.publish import Publisher
 from worker.settings import WorkerSettings
@@ -43,7 +44,10 @@ _EXPLAINED: Final = msgspec.json.Decoder(ExplainedVerdict)
 
 
 class Stages:
-    """A bundle behind the stages of a worker that has these settings. Raises BundleError."""
+    """A bundle behind the stages of a worker that has these settings.
+
+    Raises BundleError, BadRules.
+    """
 
     def __init__(self, bundle: Path, settings: WorkerSettings) -> None:
         self._classifier = Classifier(load(bundle))
@@ -131,14 +135,11 @@ def _outcome(stages: Stages, post: Post) -> Outcome:
 
 
 def _fetcher(manifest: Manifest, settings: WorkerSettings) -> Fetcher:
-    sources: dict[str, ImageSource] = {
-        "file": FileSource(settings.image_root, settings.image_bytes_max),
-        "data": DataSource(settings.image_bytes_max),
-    }
     limits = ImageLimits(settings.image_bytes_max, settings.image_pixels_max)
     # A model without images asks for none: any size will do.
     decoder = InProcessDecoder(manifest.image or ImageInput(1, 1), limits)
-    source = SourcesByScheme(sources)
+    # What it may start for images of the network ends with the command.
+    source = configured_source(settings, Unwatched(), ExitStack())
     return Fetcher(source, decoder, manifest.modalities, settings.on_image_failure)
 
 

@@ -68,7 +68,7 @@ def explain(fault: BaseException) -> Failure:
     names = {kind.__name__ for kind in type(fault).__mro__}
     if "ClickException" in names:
         return _usage(fault)
-    if names & {"Refused", "SettingError", "SettingsError"}:
+    if names & {"BadRules", "Refused", "SettingError", "SettingsError"}:
         return Failure(str(fault), REFUSED)
     if names & WORK_ERRORS:
         return Failure(str(fault), FAILED)

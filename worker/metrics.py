@@ -9,6 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+from features.images import ImageProblem
 from schemas.manifest import Manifest
 from worker.messages import Outcome, Partition
 
@@ -19,6 +20,7 @@ _TO_VERDICT_S: Final = (
     *(1, 2, 5, 10, 30, 60, 300, 3600),
 )
 _TRANSACTION_S: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_FETCH_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _CONFIDENCE: Final = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
 
 
@@ -45,6 +47,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._declare_posts(registry)
         self._declare_work(registry)
+        self._declare_images(registry)
         self._declare_membership(registry)
         self._stages: dict[str, tuple[BatchHistogram, Histogram]] = {}
         Info("tuwen_build", "The program.", registry=registry).info(
@@ -108,6 +111,29 @@ class Metrics:
             registry=registry,
         )
 
+    def _declare_images(self, registry: CollectorRegistry) -> None:
+        self._image_fetches = Counter(
+            "tuwen_image_fetches",
+            "Images that posts asked for: fetched, or the reason why not.",
+            ["scheme", "outcome"],
+            registry=registry,
+        )
+        self._image_bytes = Counter(
+            "tuwen_image_bytes", "Bytes of images fetched.", ["scheme"], registry=registry
+        )
+        self._image_fetch_seconds = Histogram(
+            "tuwen_image_fetch_seconds",
+            "Time of one fetch over the network, from its turn to its end.",
+            ["scheme"],
+            buckets=_FETCH_S,
+            registry=registry,
+        )
+        self._hosts_left_alone = Gauge(
+            "tuwen_image_hosts_left_alone",
+            "Image hosts that are not asked now: they failed, or told to wait.",
+            registry=registry,
+        )
+
     def _declare_membership(self, registry: CollectorRegistry) -> None:
         self._lag = Gauge(
             "tuwen_lag_records",
@@ -154,6 +180,25 @@ class Metrics:
         stage_seconds, batch_records = self._stages[name]
         stage_seconds.observe(seconds)
         batch_records.observe(records)
+
+    def images_fetched(self, scheme: str, images: Sequence[bytes | ImageProblem]) -> None:
+        """Tell what a batch of references came to; `scheme` is one of those that there are."""
+        sizes = [len(image) for image in images if isinstance(image, bytes)]
+        if sizes:
+            self._image_fetches.labels(scheme, "fetched").inc(len(sizes))
+            self._image_bytes.labels(scheme).inc(sum(sizes))
+        if len(sizes) < len(images):
+            reasons = Tally(i.reason for i in images if isinstance(i, ImageProblem))
+            for reason, count in reasons.items():
+                self._image_fetches.labels(scheme, reason).inc(count)
+
+    def fetch_took(self, scheme: str, seconds: float) -> None:
+        """Tell how long a fetch over the network took, whatever it brought."""
+        self._image_fetch_seconds.labels(scheme).observe(seconds)
+
+    def hosts_left_alone(self, hosts: int) -> None:
+        """Tell how many image hosts are not asked now."""
+        self._hosts_left_alone.set(hosts)
 
     def queue(self, name: str, depth: int) -> None:
         """Tell how many records wait in the queue `name`."""

@@ -32,11 +32,10 @@ from worker.endpoints import Endpoints, Health, Pages, PortTaken
 from worker.errors import BrokerError, SlotTaken
 from worker.exit_codes import FAILED, REFUSED, STOPPED, refuse
 from worker.exposition import page
-from worker.images import data_url, file
-from worker.images.data_url import DataSource
+from worker.images.configured import configured_source
 from worker.images.decoder import InProcessDecoder
-from worker.images.file import FileSource, ImageRootError, open_root
-from worker.images.sources import SourcesByScheme
+from worker.images.file import ImageRootError, open_root
+from worker.images.sources import BadRules
 from worker.kafka import kafka_python
 from worker.kafka.broker import Broker
 from worker.kafka.client_settings import ClientSettings
@@ -49,6 +48,9 @@ from worker.stopping import Stopping, heeding_signals
 
 QUESTION_S: Final = 5.0
 """How long the broker may take to answer a question at the start."""
+
+REFUSALS: Final = (BundleError, PortTaken, BrokerError, ImageRootError, BadRules)
+"""What says that a worker cannot start as things are."""
 
 Connect = Callable[[ClientSettings], Broker]
 
@@ -119,8 +121,8 @@ def work(
         try:
             endpoints = Endpoints(settings.metrics_host, metrics_port, shown.pages())
             closing.callback(endpoints.close)
-            pipeline = assemble(settings, slot, connect, shown.registry)
-        except (BundleError, PortTaken, BrokerError, ImageRootError) as error:
+            pipeline = assemble(settings, slot, connect, shown.registry, closing)
+        except REFUSALS as error:
             announcing.refused(str(error))
             return REFUSED
         shown.pipeline = pipeline
@@ -171,15 +173,23 @@ class Shown:
 
 
 def assemble(
-    settings: WorkerSettings, slot: int, connect: Connect, registry: CollectorRegistry
+    settings: WorkerSettings,
+    slot: int,
+    connect: Connect,
+    registry: CollectorRegistry,
+    closing: ExitStack,
 ) -> Pipeline:
-    """Load, connect and wire everything. Raises BundleError, BrokerError, ImageRootError."""
+    """Load, connect and wire everything; what must be ended after the work goes to `closing`.
+
+    Raises BundleError, BrokerError, ImageRootError, BadRules.
+    """
     metrics = Metrics(registry)
     if settings.image_root is not None:
         os.close(open_root(settings.image_root))
     classifier = Classifier(load(settings.bundle))
     manifest = classifier.manifest
     metrics.model(manifest)
+    source = configured_source(settings, metrics, closing)
     broker = connect(_client_settings(settings, slot))
     try:
         publisher = _publisher(settings, manifest, broker)
@@ -189,7 +199,7 @@ def assemble(
     return Pipeline(
         broker,
         classifier,
-        _source(settings),
+        source,
         _decoder(settings, manifest),
         publisher,
         settings,
@@ -224,15 +234,6 @@ def _publisher(settings: WorkerSettings, manifest: Manifest, broker: Broker) -> 
         ModelName(manifest.name, manifest.version, manifest.strategy),
         manifest.labels,
         settings.abstain_below,
-    )
-
-
-def _source(settings: WorkerSettings) -> SourcesByScheme:
-    return SourcesByScheme(
-        {
-            file.SCHEME: FileSource(settings.image_root, settings.image_bytes_max),
-            data_url.SCHEME: DataSource(settings.image_bytes_max),
-        }
     )
 
 

@@ -16,6 +16,9 @@ from worker.link_settings import LinkSettings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 Bytes = Annotated[ByteSize, Field(ge=1)]
+# A list with commas, and an empty one; what is a host or a network is the guard's to say.
+Listed = Annotated[str, Field(pattern=r"^([^\s,]+(,[^\s,]+)*)?$")]
+Ports = Annotated[str, Field(pattern=r"^\d{1,5}(,\d{1,5})*$")]
 
 
 class WorkerSettings(LinkSettings, BaseSettings):
@@ -114,6 +117,45 @@ class WorkerSettings(LinkSettings, BaseSettings):
         default=None,
         description="Folder that `file:` references are relative to. Nothing outside it can be "
         "read; without it such references are off.",
+    )
+    image_allowed_hosts: Listed = Field(
+        default="",
+        description="Hosts that `http:` and `https:` references may name, with commas; `*.name` is "
+        "all hosts under a name. Empty, and without image_allow_any_public, they are off.",
+    )
+    image_allow_any_public: bool = Field(
+        default=False,
+        description="true: any host whose addresses are all public, whoever wrote the post. Only "
+        "where the posts' images are anywhere.",
+    )
+    image_ports: Ports = Field(
+        default="80,443",
+        description="Ports of image hosts that may be dialled, with commas.",
+    )
+    image_networks: Listed = Field(
+        default="",
+        description="Networks that may be dialled although they are not public, as 10.20.0.0/16, "
+        "with commas: where image hosts of your own are. Needs image_allowed_hosts.",
+    )
+    image_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=300,
+        description="How long a fetch may take, name, redirects and all. A little over what the "
+        "slowest host that matters needs: while one waits, its batch does.",
+    )
+    image_connections_max: int = Field(
+        default=64,
+        ge=1,
+        le=4096,
+        description="Most images that one worker fetches at once; as many as a batch has posts.",
+    )
+    image_connections_per_host_max: int = Field(
+        default=8,
+        ge=1,
+        le=4096,
+        description="Most images that one worker fetches at once from one host. Times the workers "
+        "it is what the host has to bear; a CDN of your own bears as much as a batch.",
     )
     image_bytes_max: Bytes = Field(
         default=ByteSize(10 * 2**20),
@@ -239,6 +281,16 @@ class WorkerSettings(LinkSettings, BaseSettings):
                     f"{part} ({getattr(self, part)}) must be at most {whole} "
                     f"({getattr(self, whole)})"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _inner_networks_need_named_hosts(self) -> Self:
+        """Where any host may be named, any post could reach them."""
+        if self.image_networks and (self.image_allow_any_public or not self.image_allowed_hosts):
+            raise ValueError(
+                f"image_networks ({self.image_networks}) needs image_allowed_hosts, and "
+                "image_allow_any_public off: else any post could reach these networks"
+            )
         return self
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ from yarl import URL
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from worker.images.sources import BadRules
 
 SCHEMES: Final = ("http", "https")
 
@@ -172,15 +173,19 @@ def guard(
 ) -> AddressGuard:
     """Make the rules of settings: lists with commas, a host as `name` or `*.name`.
 
-    Raises ValueError for what is no host, no port or no network.
+    Raises BadRules.
     """
     named = [name for name in allowed_hosts.split(",") if name]
+    try:
+        allowed = tuple(ip_network(network) for network in networks.split(",") if network)
+    except ValueError as error:
+        raise BadRules(f"image_networks: {error}") from error
     return AddressGuard(
         frozenset(_plain(name) for name in named if not name.startswith("*.")),
         tuple("." + _plain(name[2:]) for name in named if name.startswith("*.")),
         any_public,
         frozenset(map(int, ports.split(","))),
-        tuple(ip_network(network) for network in networks.split(",") if network),
+        allowed,
     )
 
 
@@ -241,7 +246,10 @@ def _plain(name: str) -> str:
     except ValueError:
         host = None
     if not host or _odd(host):
-        raise ValueError(f"{name!r} is no host: write example.com, *.example.com or an IP address")
+        raise BadRules(
+            f"image_allowed_hosts: {name!r} is no host: write example.com, *.example.com or an IP "
+            "address"
+        )
     return host
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
+from features.images import ImageProblem
 from schemas.reasons import Reason
 from worker.messages import Outcome, Outgoing, Partition, Record
 from worker.metrics import BatchHistogram, Metrics
@@ -163,3 +164,24 @@ def test_counting_costs_less_than_two_microseconds_a_post(metrics: Metrics) -> N
         return (time.thread_time() - started_s) / 50 / 64
 
     assert min(once() for _ in range(5)) < 4e-6
+
+
+def test_fetches_are_counted_by_scheme_and_outcome(
+    metrics: Metrics, registry: CollectorRegistry
+) -> None:
+    """How many, how large, how long, and how many hosts are left alone."""
+    gone = ImageProblem(Reason.IMAGE_NOT_FOUND, "")
+    metrics.images_fetched("http", [b"12345", gone, b"12", gone])
+    metrics.images_fetched("other", [ImageProblem(Reason.IMAGE_SCHEME_UNKNOWN, "")])
+    metrics.fetch_took("http", 0.03)
+    metrics.hosts_left_alone(2)
+    shown = generate_latest(registry).decode()
+    for line in (
+        'tuwen_image_fetches_total{outcome="fetched",scheme="http"} 2.0',
+        'tuwen_image_fetches_total{outcome="image-not-found",scheme="http"} 2.0',
+        'tuwen_image_fetches_total{outcome="image-scheme-unknown",scheme="other"} 1.0',
+        'tuwen_image_bytes_total{scheme="http"} 7.0',
+        'tuwen_image_fetch_seconds_count{scheme="http"} 1.0',
+        "tuwen_image_hosts_left_alone 2.0",
+    ):
+        assert f"{line}\n" in shown

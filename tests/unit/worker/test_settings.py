@@ -169,6 +169,15 @@ def test_bytes_may_be_written_with_their_unit() -> None:
         ({"image_bytes_max": "1GiB"}, ["image_bytes_max", "in_flight_bytes_max"]),
         ({"posts_topic": "t", "verdicts_topic": "t"}, ["posts_topic", "verdicts_topic"]),
         ({"slot": 1, "processes": 2}, ["slot", "processes"]),
+        ({"image_networks": "10.0.0.0/8"}, ["image_networks", "image_allowed_hosts"]),
+        (
+            {
+                "image_networks": "10.0.0.0/8",
+                "image_allowed_hosts": "a.example",
+                "image_allow_any_public": True,
+            },
+            ["image_networks", "image_allow_any_public"],
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together_refuse_and_are_named(

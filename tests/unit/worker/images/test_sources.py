@@ -4,7 +4,7 @@ import pytest
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
-from worker.images.sources import SourcesByScheme
+from worker.images.sources import OTHER, OffSource, SourcesByScheme, Unwatched
 
 
 class Echo:
@@ -22,7 +22,7 @@ class Echo:
 def test_each_scheme_is_asked_once_and_the_order_is_kept() -> None:
     """A batch of mixed schemes is one call for each source."""
     file, inline = Echo(), Echo()
-    sources = SourcesByScheme({"file": file, "data": inline})
+    sources = SourcesByScheme({"file": file, "data": inline}, Unwatched())
     references = ["file:1", "data:1", "FILE:2", "data:2"]
     assert sources.fetch(references) == [reference.encode() for reference in references]
     assert (file.batches, inline.batches) == ([["file:1", "FILE:2"]], [["data:1", "data:2"]])
@@ -31,21 +31,20 @@ def test_each_scheme_is_asked_once_and_the_order_is_kept() -> None:
 @pytest.mark.parametrize(
     ("reference", "reason", "told"),
     [
-        ("http://x/a.jpg", Reason.IMAGE_SCHEME_OFF, "not available yet"),
-        ("HTTPS://x/a.jpg", Reason.IMAGE_SCHEME_OFF, "not available yet"),
+        ("S3://bucket/a.jpg", Reason.IMAGE_SCHEME_OFF, "not available yet"),
         ("s3://bucket/key", Reason.IMAGE_SCHEME_OFF, "not available yet"),
         ("gs://bucket/key", Reason.IMAGE_SCHEME_OFF, "not available yet"),
         ("az://bucket/key", Reason.IMAGE_SCHEME_OFF, "not available yet"),
         ("ftp://x/a.jpg", Reason.IMAGE_SCHEME_UNKNOWN, "'ftp'"),
         ("images/a.jpg", Reason.IMAGE_SCHEME_UNKNOWN, "no scheme"),
-        ("http", Reason.IMAGE_SCHEME_UNKNOWN, "no scheme"),
+        ("s3", Reason.IMAGE_SCHEME_UNKNOWN, "no scheme"),
         ("a caption that is long: really", Reason.IMAGE_SCHEME_UNKNOWN, "no scheme"),
         (":", Reason.IMAGE_SCHEME_UNKNOWN, "no scheme"),
     ],
 )
 def test_what_no_source_takes_is_refused_by_name(reference: str, reason: Reason, told: str) -> None:
     """Known but off, or unknown; the detail says which, without the reference's content."""
-    (problem,) = SourcesByScheme({"file": Echo()}).fetch([reference])
+    (problem,) = SourcesByScheme({"file": Echo()}, Unwatched()).fetch([reference])
     assert isinstance(problem, ImageProblem)
     assert (problem.reason, told in problem.detail) == (reason, True)
     assert "a.jpg" not in problem.detail
@@ -55,5 +54,28 @@ def test_what_no_source_takes_is_refused_by_name(reference: str, reason: Reason,
 def test_an_empty_batch_asks_nobody() -> None:
     """Nothing in, nothing out."""
     echo = Echo()
-    assert SourcesByScheme({"file": echo}).fetch([]) == []
+    assert SourcesByScheme({"file": echo}, Unwatched()).fetch([]) == []
     assert echo.batches == []
+
+
+def test_a_source_that_is_off_says_what_would_turn_it_on() -> None:
+    """For each reference of its scheme."""
+    sources = SourcesByScheme({"http": OffSource("set this")}, Unwatched())
+    assert (
+        sources.fetch(["http://x/", "http://y/"])
+        == [ImageProblem(Reason.IMAGE_SCHEME_OFF, "set this")] * 2
+    )
+
+
+def test_what_was_fetched_is_told_by_schemes_that_there_are() -> None:
+    """A stranger's schemes would be any number of names."""
+    told: list[tuple[str, list[bytes | ImageProblem]]] = []
+
+    class Watching(Unwatched):
+        def images_fetched(self, scheme: str, images: Sequence[bytes | ImageProblem]) -> None:
+            """Note it."""
+            told.append((scheme, list(images)))
+
+    SourcesByScheme({"file": Echo()}, Watching()).fetch(["file:1", "odd:1", "FILE:2", "odder:1"])
+    assert told[0] == ("file", [b"file:1", b"FILE:2"])
+    assert [scheme for scheme, _ in told[1:]] == [OTHER, OTHER]

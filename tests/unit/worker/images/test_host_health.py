@@ -1,0 +1,104 @@
+import pytest
+from yarl import URL
+
+from worker.images import host_health
+from worker.images.host_health import FAILURES_MAX, LEFT_ALONE_S, PROBE_S, HostHealth, Hosts
+
+TIMEOUT_S = 5.0
+
+
+def asked(health: HostHealth, now_s: float) -> float | None:
+    """How long the host may take now."""
+    return health.time_for(now_s, TIMEOUT_S)
+
+
+def test_a_host_that_never_answered_is_left_alone_at_once() -> None:
+    """A dead host costs one timeout."""
+    health = HostHealth(1)
+    assert asked(health, 0) == TIMEOUT_S
+    health.failed(5)
+    assert (asked(health, 5), health.left_alone) == (None, True)
+
+
+def test_a_host_that_answered_of_late_may_fail_some_times_in_a_row() -> None:
+    """One slow image among many is no dead host."""
+    health = HostHealth(1)
+    health.answered(0)
+    for _ in range(FAILURES_MAX - 1):
+        health.failed(1)
+    assert asked(health, 1) == TIMEOUT_S
+    health.failed(1)
+    assert asked(health, 1) is None
+
+
+def test_an_answer_forgives_what_failed() -> None:
+    """Only failures in a row count."""
+    health = HostHealth(1)
+    health.answered(0)
+    for _ in range(3 * FAILURES_MAX):
+        health.failed(1)
+        health.answered(1)
+    assert asked(health, 1) == TIMEOUT_S
+
+
+def test_an_answer_of_long_ago_counts_for_nothing() -> None:
+    """What was well a minute ago and fails now is left alone."""
+    health = HostHealth(1)
+    health.answered(0)
+    health.failed(LEFT_ALONE_S)
+    assert asked(health, LEFT_ALONE_S) is None
+
+
+def test_once_a_minute_one_post_asks_whether_the_host_is_back() -> None:
+    """In short, and alone: the others are still refused."""
+    health = HostHealth(1)
+    health.failed(0)
+    assert asked(health, LEFT_ALONE_S - 1) is None
+    assert [asked(health, LEFT_ALONE_S) for _ in range(3)] == [PROBE_S, None, None]
+    health.failed(LEFT_ALONE_S + 1)
+    assert asked(health, 2 * LEFT_ALONE_S) is None
+    assert asked(health, 2 * LEFT_ALONE_S + 1) == PROBE_S
+    health.answered(2 * LEFT_ALONE_S + 1)
+    assert (asked(health, 2 * LEFT_ALONE_S + 1), health.left_alone) == (TIMEOUT_S, False)
+
+
+def test_a_host_that_is_well_but_asked_in_vain_is_asked_again() -> None:
+    """What tells nothing of the host leaves it to the next to find out."""
+    health = HostHealth(1)
+    health.failed(0)
+    assert asked(health, LEFT_ALONE_S) == PROBE_S
+    health.undecided()
+    assert asked(health, LEFT_ALONE_S) == PROBE_S
+
+
+def test_a_host_that_asks_for_time_gets_it() -> None:
+    """Even one that is well, and never more than an hour."""
+    health = HostHealth(1)
+    health.answered(0)
+    health.leave_alone(0, 10)
+    health.leave_alone(0, 1)
+    assert [asked(health, 9), asked(health, 10)] == [None, PROBE_S]
+    health.leave_alone(10, 10**9)
+    assert asked(health, 10 + 3600) == PROBE_S
+
+
+def test_each_host_and_port_has_a_health_of_its_own() -> None:
+    """Whatever the path, and the scheme's own port alike."""
+    hosts = Hosts(1)
+    first = hosts.of(URL("http://a.example/1"))
+    assert hosts.of(URL("http://a.example:80/2")) is first
+    assert hosts.of(URL("https://a.example/1")) is not first
+    first.failed(0)
+    hosts.of(URL("http://b.example/"))
+    assert hosts.left_alone() == 1
+
+
+def test_hosts_of_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger may name any number of them; memory is bounded."""
+    monkeypatch.setattr(host_health, "HOSTS_MAX", 2)
+    hosts = Hosts(1)
+    first, second = (hosts.of(URL(f"http://{name}.example/")) for name in "ab")
+    assert hosts.of(URL("http://a.example/")) is first
+    hosts.of(URL("http://c.example/"))
+    assert hosts.of(URL("http://a.example/")) is first
+    assert hosts.of(URL("http://b.example/")) is not second

@@ -1,0 +1,247 @@
+"""Fetching by http(s), from hosts on loopback."""
+
+import asyncio
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from schemas.reasons import Reason
+from tests.image_hosts import answering, request, unused_port
+from tests.unit.worker.images.http_world import BOUNDS, BYTES_MAX, IMAGE, World, reasons
+from worker.images import host_health
+from worker.images.http_fetch import HttpBounds, retry_after_s
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Never answer."""
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("404 Not Found", Reason.IMAGE_NOT_FOUND),
+        ("410 Gone", Reason.IMAGE_NOT_FOUND),
+        ("403 Forbidden", Reason.IMAGE_UNREADABLE),
+        ("206 Partial Content", Reason.IMAGE_UNREADABLE),
+        ("304 Not Modified", Reason.IMAGE_UNREADABLE),
+        ("302 Found", Reason.IMAGE_UNREADABLE),
+        ("500 Internal Server Error", Reason.IMAGE_HOST_UNAVAILABLE),
+        ("429 Too Many Requests", Reason.IMAGE_HOST_UNAVAILABLE),
+    ],
+)
+def test_an_answer_without_an_image_says_why(world: World, status: str, reason: Reason) -> None:
+    """What is gone, what is forbidden, and what may come later are three things."""
+    host = world.host("good", answering(b"", status=status))
+    assert reasons(world.source().fetch([f"{host}/a.jpg"])) == [reason]
+
+
+def test_a_host_that_cannot_be_reached_is_unavailable_and_one_that_is_not_is_not_found(
+    world: World,
+) -> None:
+    """Nobody listens; or there is no such name."""
+    port = unused_port()
+    world.ports.append(port)
+    references = [f"http://dead.test:{port}/", f"http://nowhere.test:{port}/"]
+    assert reasons(world.source().fetch(references)) == [
+        Reason.IMAGE_HOST_UNAVAILABLE,
+        Reason.IMAGE_NOT_FOUND,
+    ]
+
+
+def test_a_redirect_is_followed_to_where_it_may_lead(world: World) -> None:
+    """To another host, and no further than the guard lets it."""
+    good = world.host("good", answering(IMAGE))
+    there, away = (
+        world.host("other", answering(b"", f"Location: {location}", status="301 Moved Permanently"))
+        for location in (f"{good}/b.jpg", "http://169.254.169.254/latest/meta-data")
+    )
+    assert reasons(world.source().fetch([f"{there}/a.jpg", f"{away}/a.jpg"])) == [
+        IMAGE,
+        Reason.IMAGE_ADDRESS_FORBIDDEN,
+    ]
+
+
+def test_what_is_said_of_the_content_is_not_believed(world: World) -> None:
+    """Neither its type nor what its file is called."""
+    host = world.host("good", answering(IMAGE, "Content-Type: text/html"))
+    assert world.source().fetch([f"{host}/a.html"]) == [IMAGE]
+
+
+def test_a_request_tells_nothing_but_what_it_wants(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No cookie comes back, no proxy and no password is taken from the environment."""
+    heads: list[str] = []
+
+    async def listening(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nSet-Cookie: a=b\r\n\r\nx")
+
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    host = world.host("good", listening)
+    source = world.source()
+    assert [source.fetch([f"{host}/{path}#part"]) for path in "ab"] == [[b"x"], [b"x"]]
+    names = [{line.partition(":")[0].lower() for line in head.splitlines()[1:-1]} for head in heads]
+    assert names == [{"host", "accept", "accept-encoding", "user-agent"}] * 2
+    assert heads[1].startswith("GET /b HTTP/1.1\r\n")
+    assert "Accept-Encoding: identity\r\n" in heads[0]
+
+
+def test_connections_are_used_again(world: World) -> None:
+    """Twelve images come over no more connections than may be open at once."""
+    host = world.host("good", answering(IMAGE))
+    source = world.source()
+    images = [source.fetch([f"{host}/{batch}-{n}" for n in range(4)]) for batch in range(3)]
+    assert images == [[IMAGE] * 4] * 3
+    assert len(world.servers.dialled) <= BOUNDS.connections_per_host_max
+
+
+def test_two_posts_with_one_reference_fetch_once(world: World) -> None:
+    """Also when it is written otherwise."""
+    paths: list[str] = []
+
+    async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        paths.append(await request(reader))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+
+    host = world.host("good", counting)
+    references = [f"{host}/a", f"{host.replace('good.test', 'GOOD.test.')}/a", f"{host}/a"]
+    assert world.source().fetch(references) == [b"x"] * 3
+    assert paths == ["/a"]
+
+
+def test_no_more_of_a_host_is_asked_at_once_than_may_be(world: World) -> None:
+    """Four of one host, and the others wait for their turn."""
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal at_once, most
+        while True:
+            await request(reader)
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            await asyncio.sleep(0.02)
+            with lock:
+                at_once -= 1
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+
+    host = world.host("good", counting)
+    assert world.source().fetch([f"{host}/{n}" for n in range(20)]) == [b"x"] * 20
+    assert most == BOUNDS.connections_per_host_max
+
+
+def test_a_dead_host_is_asked_no_more_than_may_be_at_once(world: World) -> None:
+    """Of forty posts four wait for the deadline; the others are told at once, as are later ones."""
+    bad, good = world.host("bad", silent), world.host("good", answering(IMAGE))
+    source = world.source()
+    first = reasons(source.fetch([f"{bad}/{n}" for n in range(40)]))
+    assert (first.count(Reason.IMAGE_TIMEOUT), first.count(Reason.IMAGE_HOST_UNAVAILABLE)) == (
+        4,
+        36,
+    )
+    assert reasons(source.fetch([f"{bad}/a", f"{good}/a"])) == [
+        Reason.IMAGE_HOST_UNAVAILABLE,
+        IMAGE,
+    ]
+    assert len(world.servers.dialled) == 4 + 1
+    assert world.watching.left_alone == 1
+
+
+def test_a_host_that_is_back_is_fetched_from_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A while after it failed it is asked once more."""
+    monkeypatch.setattr(host_health, "LEFT_ALONE_S", 0.0)
+    well = False
+
+    async def recovering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while well:
+            await request(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+
+    host = world.host("bad", recovering)
+    source = world.source()
+    assert reasons(source.fetch([f"{host}/a"])) == [Reason.IMAGE_HOST_UNAVAILABLE]
+    well = True
+    assert source.fetch([f"{host}/a"]) == [b"x"]
+    assert world.watching.left_alone == 0
+
+
+def test_a_host_that_says_when_to_come_back_is_left_alone_until_then(world: World) -> None:
+    """It is asked once, and not again."""
+    host = world.host(
+        "good",
+        answering(b"", "Retry-After: 30", "Connection: close", status="503 Service Unavailable"),
+    )
+    source = world.source()
+    answers = [reasons(source.fetch([f"{host}/{n}"])) for n in range(3)]
+    assert answers == [[Reason.IMAGE_HOST_UNAVAILABLE]] * 3
+    assert len(world.servers.dialled) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("30", 30.0),
+        ("0", 0.0),
+        ("Thu, 26 Nov 2026 12:00:10 GMT", 10.0),
+        ("Thu, 26 Nov 2026 11:00:00 GMT", 0.0),
+        ("Thu, 26 Nov 2026 12:00:10", None),
+        ("soon", None),
+        ("-1", None),
+        ("³", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
+    """As RFC 9110 has it; what is neither says nothing."""
+    assert retry_after_s(value, datetime(2026, 11, 26, 12, tzinfo=UTC)) == seconds
+
+
+def test_a_reference_that_the_guard_refuses_asks_nobody(world: World) -> None:
+    """Not even a name server."""
+    references = ["http://elsewhere.example/", "http://good.test:22/", "http://0x7f.1/"]
+    assert reasons(world.source().fetch(references)) == [
+        Reason.IMAGE_ADDRESS_FORBIDDEN,
+        Reason.IMAGE_ADDRESS_FORBIDDEN,
+        Reason.IMAGE_REFERENCE_INVALID,
+    ]
+    assert (world.names.asked, world.servers.dialled) == ([], [])
+
+
+def test_it_is_told_how_fetches_went(world: World) -> None:
+    """Those that were made, by scheme."""
+    host = world.host("good", answering(IMAGE))
+    world.source().fetch([f"{host}/a", f"{host}/b", "http://elsewhere.example/"])
+    assert world.watching.took == ["http", "http"]
+
+
+def test_closing_breaks_off_what_is_fetched(world: World) -> None:
+    """A worker that ends does not wait for hosts."""
+    asked = threading.Event()
+
+    async def waiting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    host = world.host("bad", waiting)
+    source = world.source(HttpBounds(3600, BYTES_MAX, 4, 4))
+    ended: list[BaseException] = []
+
+    def fetching() -> None:
+        try:
+            source.fetch([f"{host}/a"])
+        except BaseException as error:  # noqa: BLE001 - whatever ends it.
+            ended.append(error)
+
+    thread = threading.Thread(target=fetching)
+    thread.start()
+    assert asked.wait(10)
+    source.close()
+    world.sources.clear()
+    thread.join(10)
+    assert [type(error).__name__ for error in ended] == ["CancelledError"]

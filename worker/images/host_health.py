@@ -1,0 +1,101 @@
+"""How each image host does: whether it may be asked now, and whose turn it is.
+
+A breaker for each host: a host that fails is left alone for a minute, then asked once, in short;
+all that come meanwhile are refused at once. A host that answered of late may fail some times in a
+row; one that never did, not once. A host that says `Retry-After` is left alone for so long.
+"""
+
+import asyncio
+import math
+from collections import OrderedDict
+from typing import Final
+
+from yarl import URL
+
+from features.images import ImageProblem
+from schemas.reasons import Reason
+
+LEFT_ALONE_S: Final = 60.0
+FAILURES_MAX: Final = 5
+PROBE_S: Final = 1.0
+RETRY_AFTER_S_MAX: Final = 3600.0
+# A stranger may name any number of hosts: those of longest ago are forgotten.
+HOSTS_MAX: Final = 4096
+
+
+class HostHealth:
+    """One host. `turn` is held while it is asked; times are of one monotonic clock, in seconds."""
+
+    __slots__ = ("_answered_s", "_failures", "_free_s", "_probing", "turn")
+
+    def __init__(self, asked_at_once_max: int) -> None:
+        self.turn = asyncio.Semaphore(asked_at_once_max)
+        self._answered_s = -math.inf
+        self._failures = 0
+        self._free_s = -math.inf
+        self._probing = False
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether it is refused to posts, or only asked whether it is back."""
+        return self._free_s > -math.inf
+
+    def time_for(self, now_s: float, timeout_s: float) -> float | None:
+        """How long the host may take when it is asked now; None where it must not be asked."""
+        if not self.left_alone:
+            return timeout_s
+        if self._probing or now_s < self._free_s:
+            return None
+        self._probing = True
+        return min(PROBE_S, timeout_s)
+
+    def answered(self, now_s: float) -> None:
+        """Take it for well."""
+        self._answered_s, self._failures = now_s, 0
+        self._free_s, self._probing = -math.inf, False
+
+    def failed(self, now_s: float) -> None:
+        """Count a failure, and leave the host alone when it is one too many."""
+        self._failures += 1
+        trusted = now_s - self._answered_s < LEFT_ALONE_S and self._failures < FAILURES_MAX
+        if self._probing or not trusted:
+            self.leave_alone(now_s, LEFT_ALONE_S)
+
+    def leave_alone(self, now_s: float, seconds: float) -> None:
+        """Do not ask for so long; a later end wins."""
+        self._probing = False
+        self._free_s = max(self._free_s, now_s + min(seconds, RETRY_AFTER_S_MAX))
+
+    def undecided(self) -> None:
+        """What was asked tells nothing of the host: let the next one find out."""
+        self._probing = False
+
+
+class Hosts:
+    """The hosts that were asked of late, each asked for at most so many images at once."""
+
+    def __init__(self, asked_at_once_max: int) -> None:
+        self._asked_at_once_max = asked_at_once_max
+        self._hosts: OrderedDict[tuple[str, int], HostHealth] = OrderedDict()
+
+    def of(self, url: URL) -> HostHealth:
+        """The health of a URL's host and port."""
+        key = (url.raw_host or "", url.port or 0)
+        health = self._hosts.get(key)
+        if health is None:
+            health = self._hosts[key] = HostHealth(self._asked_at_once_max)
+            if len(self._hosts) > HOSTS_MAX:
+                self._hosts.popitem(last=False)
+        self._hosts.move_to_end(key)
+        return health
+
+    def left_alone(self) -> int:
+        """How many are left alone."""
+        return sum(health.left_alone for health in self._hosts.values())
+
+
+def left_alone() -> ImageProblem:
+    """Why a host that is left alone was not asked."""
+    return ImageProblem(
+        Reason.IMAGE_HOST_UNAVAILABLE, "the host failed of late, and is left alone for a while"
+    )

@@ -1,0 +1,211 @@
+"""Fetch one image by http(s): a URL that the guard let pass enters, bytes or a problem leave.
+
+Redirects are followed by hand, each held to the guard. Nothing that the host says is believed: its
+content type is not looked at, a content encoding is refused, a length only ends a fetch sooner.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+from aiodns.error import ARES_ENODATA, ARES_ENOTFOUND, DNSError
+from yarl import URL
+
+from features.images import ImageProblem
+from schemas.reasons import Reason
+from worker.images.address_guard import AddressGuard
+from worker.images.guarded_connections import CONNECT_S, ForbiddenAddress
+from worker.images.host_health import HostHealth, Hosts, left_alone
+
+REDIRECTS_MAX: Final = 3
+HEADERS_MAX: Final = 100
+HEADER_BYTES_MAX: Final = 8190
+# What comes slower than this, after a while for the start, holds a connection and brings no image.
+BYTES_PER_S_MIN: Final = 16 * 1024
+SLOW_START_S: Final = 2.0
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_ABSENT: Final = frozenset({404, 410})
+_OVERLOADED: Final = frozenset({429, 503})
+
+_UNAVAILABLE: Final = Reason.IMAGE_HOST_UNAVAILABLE
+
+
+@dataclass(frozen=True, slots=True)
+class HttpBounds:
+    """What a fetch may take, over all hops, and how many run at once, of all hosts and of one."""
+
+    timeout_s: float
+    bytes_max: int
+    connections_max: int
+    connections_per_host_max: int
+
+
+class HttpFetch:
+    """Asks hosts, and notes how they do."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        guard: AddressGuard,
+        hosts: Hosts,
+        bounds: HttpBounds,
+    ) -> None:
+        self._session = session
+        self._guard = guard
+        self._hosts = hosts
+        self._bounds = bounds
+
+    async def fetch(self, url: URL) -> bytes | ImageProblem:
+        """Follow `url` to an image. Ends by the deadline, whatever the hosts do."""
+        timeout_s = self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s)
+        if timeout_s is None:
+            return left_alone()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._followed(url)
+        except TimeoutError:
+            return ImageProblem(Reason.IMAGE_TIMEOUT, f"not there within {timeout_s:g} s")
+
+    async def _followed(self, url: URL) -> bytes | ImageProblem:
+        for hop in range(REDIRECTS_MAX + 1):
+            if hop and self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s) is None:
+                return left_alone()
+            answer = await self._asked(url)
+            if not isinstance(answer, str):
+                return answer
+            target = self._guard.redirected(url, answer)
+            if isinstance(target, ImageProblem):
+                return target
+            url = target
+        return ImageProblem(Reason.IMAGE_UNREADABLE, f"more than {REDIRECTS_MAX} redirects")
+
+    async def _asked(self, url: URL) -> bytes | str | ImageProblem:
+        """Ask one host, and note how it did. Text is where it redirects to."""
+        health = self._hosts.of(url)
+        try:
+            async with self._session.get(url, allow_redirects=False) as response:
+                answer = await self._answer(response)
+                _note(health, response, answer)
+                return answer
+        except asyncio.CancelledError:
+            health.failed(_now_s())
+            raise
+        except Exception as error:  # noqa: BLE001 - a stranger's server makes a client raise all kinds.
+            problem = _problem(error)
+            if problem.reason in {_UNAVAILABLE, Reason.IMAGE_TIMEOUT}:
+                health.failed(_now_s())
+            else:
+                health.undecided()
+            return problem
+
+    async def _answer(self, response: aiohttp.ClientResponse) -> bytes | str | ImageProblem:
+        location = response.headers.get("Location")
+        if response.status in _REDIRECTS and location is not None:
+            return location
+        if response.status != HTTPStatus.OK:
+            return _refused(response.status)
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return ImageProblem(Reason.IMAGE_UNREADABLE, "it is encoded, which was not asked for")
+        if (response.content_length or 0) > self._bounds.bytes_max:
+            return self._too_large()
+        return await self._content(response)
+
+    async def _content(self, response: aiohttp.ClientResponse) -> bytes | ImageProblem:
+        """Read the body, counting bytes and watching that they come."""
+        chunks, size, began_s = [], 0, _now_s()
+        try:
+            async with asyncio.timeout_at(began_s + SLOW_START_S) as pace:
+                async for chunk in response.content.iter_any():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > self._bounds.bytes_max:
+                        return self._too_large()
+                    pace.reschedule(began_s + SLOW_START_S + size / BYTES_PER_S_MIN)
+        except TimeoutError:
+            return ImageProblem(
+                Reason.IMAGE_TIMEOUT, f"it comes slower than {BYTES_PER_S_MIN} bytes a second"
+            )
+        return b"".join(chunks)
+
+    def _too_large(self) -> ImageProblem:
+        return ImageProblem(Reason.IMAGE_TOO_LARGE, f"more than {self._bounds.bytes_max} bytes")
+
+
+def session(connector: aiohttp.TCPConnector, agent: str) -> aiohttp.ClientSession:
+    """Make a client that takes nothing from the environment, and keeps nothing of a host."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        headers={"User-Agent": agent, "Accept": "image/*", "Accept-Encoding": "identity"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        # One deadline stands around a whole fetch: timeouts of its parts let a slow drip through.
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+        max_line_size=HEADER_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
+        max_headers=HEADERS_MAX,
+    )
+
+
+def retry_after_s(value: str, now: datetime) -> float | None:
+    """How long `Retry-After` (RFC 9110, 10.2.3) asks to wait; None when it cannot be read."""
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _note(
+    health: HostHealth, response: aiohttp.ClientResponse, answer: bytes | str | ImageProblem
+) -> None:
+    wait_s = None
+    if response.status in _OVERLOADED:
+        wait_s = retry_after_s(response.headers.get("Retry-After", ""), datetime.now(UTC))
+    if wait_s is not None:
+        health.leave_alone(_now_s(), wait_s)
+    elif isinstance(answer, ImageProblem) and answer.reason in {_UNAVAILABLE, Reason.IMAGE_TIMEOUT}:
+        health.failed(_now_s())
+    else:
+        health.answered(_now_s())
+
+
+def _refused(status: int) -> ImageProblem:
+    if status in _ABSENT:
+        return ImageProblem(Reason.IMAGE_NOT_FOUND, f"the host answered {status}")
+    if status in _OVERLOADED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ImageProblem(_UNAVAILABLE, f"the host answered {status}")
+    return ImageProblem(Reason.IMAGE_UNREADABLE, f"the host answered {status}")
+
+
+def _problem(error: Exception) -> ImageProblem:
+    """What an error of the client says of the host; never what the host wrote."""
+    match error:
+        case aiohttp.ClientConnectorError(os_error=ForbiddenAddress() as forbidden):
+            return ImageProblem(Reason.IMAGE_ADDRESS_FORBIDDEN, str(forbidden))
+        case aiohttp.ClientConnectorDNSError(os_error=OSError(__cause__=DNSError() as cause)) if (
+            cause.args[0] in {ARES_ENODATA, ARES_ENOTFOUND}
+        ):
+            return ImageProblem(Reason.IMAGE_NOT_FOUND, "there is no host of that name")
+        case aiohttp.ClientConnectorDNSError():
+            return ImageProblem(_UNAVAILABLE, "the name servers do not tell its address")
+        case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
+            return ImageProblem(_UNAVAILABLE, "no TLS connection that can be trusted")
+        case TimeoutError():
+            return ImageProblem(Reason.IMAGE_TIMEOUT, f"no connection within {CONNECT_S:g} s")
+        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | OSError():
+            return ImageProblem(_UNAVAILABLE, f"the connection failed: {type(error).__name__}")
+        case _:
+            return ImageProblem(
+                Reason.IMAGE_UNREADABLE, f"the answer cannot be read: {type(error).__name__}"
+            )
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
