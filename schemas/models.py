@@ -4,6 +4,10 @@
       models.json                     `Models`, below
       text/<block>.vocabulary.json    list of terms, the index is the column; none of a block that
                                       hashes, whose V are its columns
+      text/user_words.json            where a block names it: lines `word frequency` as the cutter of
+                                      serving takes them. A word that jieba's list has counts once
+                                      into rjieba's total, and twice into jieba's; what lacks is
+                                      the frequency of U+FDD1, in the last line
       text/model.npz                  `<block>.idf` float64[V], `coefficients` float64[Kt,ΣV],
                                       `intercepts` float64[Kt]; optionally
                                       `embedding` float64[ΣV,D] (embedding = tf-idf @ embedding)
@@ -23,8 +27,8 @@
       reference/rows.jsonl            the gate's rows, one `ReferenceRow` a line
       reference/tokens.jsonl          per row what jieba itself gives, `jieba.lcut(clean(block,
                                       text), HMM=block.hmm)`, white space included, for the first
-                                      block whose analyzer is `words`; null where the text is
-                                      absent or no block cuts words
+                                      block whose analyzer is `words`, with its user words; null
+                                      where the text is absent or no block cuts words
       reference/features.npz          by block what scikit-learn counts: `<block>.lengths` int32[N],
                                       0 where the text is absent, and row after row `<block>.ids`
                                       int32, ascending, and `<block>.counts` int32, of hashed

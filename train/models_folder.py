@@ -137,7 +137,7 @@ def _models(corpus: Corpus, trained: Trained, settings: TrainSettings) -> Models
         sublinear_tf=True,
         image=trained.half.image,
         artefacts=tuple(Artefact(each.name, row_ids(each.rows)) for each in trained.artefacts),
-        settings={**msgspec.to_builtins(settings), "text_cost": trained.text.cost},
+        settings={**settings.recorded, "text_cost": trained.text.cost},
         versions=_versions(),
         seed=settings.seed,
         corpus_path=str(corpus.folder.resolve()),

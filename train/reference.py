@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.images import ImageProblem, decode
-from schemas.manifest import ImageInput
+from schemas.manifest import ImageInput, TextBlock
 from schemas.models import WIDE, ReferenceRow
 from schemas.progress import Progress
 from train.answering import Answering
@@ -25,7 +25,7 @@ from train.fusion.seam import IMAGE, TEXT, Present
 from train.prepared import LIMITS
 from train.reference_features import counted_terms, feature_arrays
 from train.reference_rows import reference_rows, wide_rows
-from train.reference_terms import reference_terms, reference_tokens
+from train.reference_terms import jieba_with, reference_terms, reference_tokens
 from train.text_model import TOKENS_LENGTH, TextModel
 from train.unseen import Floats
 
@@ -71,8 +71,7 @@ def write_reference(
     texts = [row.text for row in corpus.train if row.text is not None]
     rows = reference_rows(corpus.test, texts, rows_max, folder / "images")
     write_lines(folder / "rows.jsonl", rows)
-    tokens = [None if row.text is None else _tokens(row.text, models.text) for row in rows]
-    write_lines(folder / "tokens.jsonl", tokens)
+    write_lines(folder / "tokens.jsonl", _tokens(rows, models.text))
     progress("writing the reference", 1, 4)
     there = np.array([bool(row.text and not row.text.isspace()) for row in rows])
     read = _texts([row.text or "" for row, has in zip(rows, there, strict=True) if has], models)
@@ -90,20 +89,20 @@ def write_lines(file: Path, values: Sequence[Any]) -> None:
     file.write_bytes(b"".join(msgspec.json.encode(value) + b"\n" for value in values))
 
 
-def _tokens(text: str, model: TextModel) -> list[str] | None:
-    """What jieba gives for the first block that cuts words."""
-    for each in model.vectorisers:
-        if each.block.analyzer == "words":
-            return reference_tokens(each.block, text)
-    return None
+def _tokens(rows: Sequence[ReferenceRow], model: TextModel) -> list[list[str] | None]:
+    """By row what jieba gives for the first block that cuts words, where there is a text."""
+    cutting = [each for each in model.vectorisers if each.block.analyzer == "words"]
+    if not cutting:
+        return [None for _ in rows]
+    block, jieba = cutting[0].block, jieba_with(cutting[0].user_words)
+    return [None if row.text is None else reference_tokens(block, row.text, jieba) for row in rows]
 
 
 def _texts(texts: Sequence[str], models: Answering) -> _Texts:
     """scikit-learn's own TF-IDF, of terms that jieba cut."""
     model = models.text
     documents = {
-        each.block.name: [reference_terms(each.block, text) for text in texts]
-        for each in model.vectorisers
+        each.block.name: _terms(each.block, texts, each.user_words) for each in model.vectorisers
     }
     counts = {
         each.block.name: counted_terms(each.tfidf, documents[each.block.name])
@@ -114,6 +113,12 @@ def _texts(texts: Sequence[str], models: Answering) -> _Texts:
     return _Texts(counts, sparse.hstack(weighted, format="csr"), ids)
 
 
+def _terms(block: TextBlock, texts: Sequence[str], user_words: tuple[str, ...]) -> list[list[str]]:
+    """Per text its terms, by jieba with these user words."""
+    jieba = jieba_with(user_words)
+    return [reference_terms(block, text, jieba) for text in texts]
+
+
 def _token_ids(texts: Sequence[str], model: TextModel) -> NDArray[np.int64]:
     """The first known units of the first block in their order, and the pad; none without need."""
     if model.tokens is None:
@@ -122,8 +127,8 @@ def _token_ids(texts: Sequence[str], model: TextModel) -> NDArray[np.int64]:
     alone = msgspec.structs.replace(first.block, ngrams=(1, 1))
     columns = first.tfidf.vocabulary_
     ids = np.full((len(texts), TOKENS_LENGTH), len(columns), np.int64)
-    for row, text in enumerate(texts):
-        known = [columns[unit] for unit in reference_terms(alone, text) if unit in columns]
+    for row, units in enumerate(_terms(alone, texts, first.user_words)):
+        known = [columns[unit] for unit in units if unit in columns]
         ids[row, : len(known)] = known[:TOKENS_LENGTH]
     return ids
 

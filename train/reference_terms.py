@@ -2,6 +2,7 @@
 `features.text` gives, written apart from it, that the gate and tests compare with it.
 """
 
+import io
 import re
 import tempfile
 import warnings
@@ -16,24 +17,25 @@ from schemas.manifest import TextBlock
 _NUL = "\0"
 
 
-def reference_tokens(block: TextBlock, text: str) -> list[str]:
-    """What jieba cuts of the cleaned text, white space included."""
-    return list(_cut(_cleaned(block, text), block.hmm))
+def reference_tokens(block: TextBlock, text: str, jieba: Any = None) -> list[str]:
+    """What jieba cuts of the cleaned text, white space included; `jieba` is one of `jieba_with`."""
+    return list(_cut(_cleaned(block, text), block.hmm, jieba or jieba_with()))
 
 
-def reference_terms(block: TextBlock, text: str) -> list[str]:
-    """The n-grams of a text, as a TfidfVectorizer would make them."""
+def reference_terms(block: TextBlock, text: str, jieba: Any = None) -> list[str]:
+    """The n-grams of a text, as a TfidfVectorizer would make them; `jieba` as above."""
     assert not block.cut_first, "no block of this project's own training is cut first"
     if block.analyzer == "words":
         stop = frozenset(block.stop_words)
-        words = [w for w in reference_tokens(block, text) if not w.isspace() and w not in stop]
+        tokens = reference_tokens(block, text, jieba)
+        words = [w for w in tokens if not w.isspace() and w not in stop]
         return [str(term) for term in _word_ngrams(block.ngrams)(words)]
     return [str(term) for term in _own_analyzer(block)(_cleaned(block, text))]
 
 
 def common_words(count: int) -> list[str]:
     """The words of jieba's list that it has seen most often, first the most frequent."""
-    seen = _jieba().FREQ
+    seen = jieba_with().FREQ
     return sorted(map(str, seen), key=lambda word: (-seen[word], word))[:count]
 
 
@@ -60,13 +62,16 @@ def _shortened(run: str, block: TextBlock) -> str:
 
 # A text is cut once, though its tokens, its terms and its single words are asked for.
 @lru_cache(maxsize=1 << 14)
-def _cut(cleaned: str, hmm: bool) -> tuple[str, ...]:  # noqa: FBT001 -- jieba's own parameter.
-    return tuple(str(word) for word in _jieba().lcut(cleaned, HMM=hmm))
+def _cut(cleaned: str, hmm: bool, jieba: Any) -> tuple[str, ...]:  # noqa: FBT001 -- jieba's own parameter.
+    return tuple(str(word) for word in jieba.lcut(cleaned, HMM=hmm))
 
 
-@cache
-def _jieba() -> Any:
-    """Jieba's own word list, its cache in a place that nobody else writes to."""
+# Two: jieba's own words, and those of one training. Each takes 100 MB.
+@lru_cache(maxsize=2)
+def jieba_with(user_words: tuple[str, ...] = ()) -> Any:
+    """Jieba's own word list and, by its own `load_userdict`, lines of a user dictionary; its cache
+    in a place that nobody else writes to.
+    """
     with warnings.catch_warnings():
         # Its own regular expressions and imports are out of date.
         warnings.simplefilter("ignore")
@@ -76,6 +81,8 @@ def _jieba() -> Any:
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.tmp_dir = folder
         tokenizer.initialize()
+    if user_words:
+        tokenizer.load_userdict(io.StringIO("\n".join(user_words)))
     return tokenizer
 
 

@@ -1,6 +1,6 @@
 """What can be chosen in training, and what is chosen unless said otherwise."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -53,6 +53,9 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Lengths of word n-grams; (0, 0) leaves words out."""
     text_characters_ngrams: tuple[int, int] = (0, 0)
     """Lengths of character n-grams, as a second vectoriser; (0, 0) leaves them out."""
+    text_user_words: tuple[str, ...] = ()
+    """Words that jieba's list lacks, or knows too rare: lines of its user dictionary, `word` or
+    `word frequency`. Without a frequency a word gets the least that keeps it whole."""
     text_posts_min: int = 2
     """A term in fewer texts than this is not in the vocabulary."""
     text_costs: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
@@ -82,11 +85,19 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             legal = ngrams == (0, 0) or 1 <= ngrams[0] <= ngrams[1] <= 5
             _need(legal, f"text_{name}_ngrams", "two lengths from 1 to 5, or 0 0")
         _need(blocks != ((0, 0), (0, 0)), "text_words_ngrams", "words or characters are needed")
+        cut = not self.text_user_words or self.text_words_ngrams != (0, 0)
+        _need(cut, "text_user_words", "only words are cut: text_words_ngrams must not be 0 0")
 
     @property
     def image_folds(self) -> int:
         """Into how many folds images go; of `held-out` the first one is kept from the CNN."""
         return self.folds if self.image_scoring == "out-of-fold" else HELD_OUT_FOLDS
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What models.json and the manifest say of them: of the user words, how many there are."""
+        said: dict[str, Any] = msgspec.to_builtins(self)
+        return said | {"text_user_words": len(self.text_user_words)}
 
     def resolved(self, images: int) -> "TrainSettings":
         """The same with nothing left to the number of images."""

@@ -26,6 +26,7 @@ from train.calibration import Labels, calibrate, log_loss
 from train.class_weights import for_scikit_learn, row_weights
 from train.settings import TrainSettings
 from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
+from train.user_words import checked, served
 from train.weighted_svm import WeightedSvm, fit_weighted_svm
 
 STEP: Final = "fitting the SVM"
@@ -33,6 +34,7 @@ _NOT_YET_HASHED: Final = ""
 TOKENS_LENGTH: Final = 64
 """Words of a text that a strategy attends to."""
 _TOKEN_SIDES: Final = 32
+_USER_WORDS: Final = "text/user_words.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,22 @@ class Vectoriser:
 
     block: TextBlock
     tfidf: Any
+    user_words: tuple[str, ...] = ()
+    """Lines of jieba's user dictionary, as `train.user_words.checked` gives them."""
 
     @property
     def vocabulary(self) -> list[str]:
         """The terms; the index is the column."""
         return [str(term) for term in self.tfidf.get_feature_names_out()]
+
+    @property
+    def served_words(self) -> tuple[str, ...]:
+        """The user words as the cutter that serves takes them."""
+        return served(self.user_words) if self.user_words else ()
+
+    def terms(self, texts: Sequence[str]) -> list[list[str]]:
+        """Per text its terms."""
+        return terms_of(self.block, texts, self.served_words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,8 @@ class TextModel:
     def token_ids(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """int64[N,L] of the first block, as serving makes them."""
         first = self.vectorisers[0]
-        return TextVectoriser(first.block, first.vocabulary).ordered(texts, TOKENS_LENGTH)
+        served_alike = TextVectoriser(first.block, first.vocabulary, first.served_words)
+        return served_alike.ordered(texts, TOKENS_LENGTH)
 
     def token_outputs(self, ids: NDArray[np.int64]) -> dict[str, Floats]:
         """`text.tokens` float64[N,L,D] and `text.mask` float64[N,L], if there is a table."""
@@ -81,7 +95,7 @@ class TextModel:
         return {"text.tokens": padded[ids], "text.mask": mask}
 
     def save(self, folder: Path) -> None:
-        """Write vocabularies and model.npz as `schemas.models` says."""
+        """Write vocabularies, user words and model.npz as `schemas.models` says."""
         arrays = {"coefficients": self.svm.coefficients, "intercepts": self.svm.intercepts}
         if self.embedding is not None:
             arrays["embedding"] = self.embedding
@@ -92,6 +106,9 @@ class TextModel:
             arrays[f"{name}.idf"] = vectoriser.tfidf.idf_
             vocabulary = msgspec.json.encode(vectoriser.vocabulary)
             (folder / f"{name}.vocabulary.json").write_bytes(vocabulary)
+            if vectoriser.user_words:
+                words = msgspec.json.encode(vectoriser.served_words)
+                (folder / Path(_USER_WORDS).name).write_bytes(words)
         save_arrays(folder / "model.npz", arrays)
 
 
@@ -121,7 +138,7 @@ class TextTraining:
 
 def blocks_of(settings: TrainSettings) -> tuple[TextBlock, ...]:
     """The vectorisers that the settings ask for."""
-    cutter_version = version("rjieba")
+    cutter_version, own_words = version("rjieba"), bool(settings.text_user_words)
     blocks = []
     if settings.text_words_ngrams != (0, 0):
         blocks.append(
@@ -129,6 +146,7 @@ def blocks_of(settings: TrainSettings) -> tuple[TextBlock, ...]:
                 "words",
                 FileSpec("text/words.vocabulary.json", _NOT_YET_HASHED, 0),
                 cutter_version=cutter_version,
+                user_words=FileSpec(_USER_WORDS, _NOT_YET_HASHED, 0) if own_words else None,
                 ngrams=settings.text_words_ngrams,
             )
         )
@@ -178,7 +196,7 @@ def fit_text(
 
 def tf_idf(vectorisers: Sequence[Vectoriser], texts: Sequence[str]) -> sparse.csr_matrix:
     """Float64[N,ΣV], each block of unit length."""
-    parts = [each.tfidf.transform(terms_of(each.block, texts)) for each in vectorisers]
+    parts = [each.tfidf.transform(each.terms(texts)) for each in vectorisers]
     return sparse.hstack(parts, format="csr")
 
 
@@ -191,7 +209,10 @@ def _vectoriser(block: TextBlock, texts: Sequence[str], settings: TrainSettings)
     # Below this many texts a rare term is all there is.
     posts_min = settings.text_posts_min if len(texts) > 100 * settings.text_posts_min else 1
     tfidf = TfidfVectorizer(analyzer=same_terms, sublinear_tf=True, min_df=posts_min)
-    return Vectoriser(block, tfidf.fit(terms_of(block, texts)))
+    words = checked(settings.text_user_words) if block.user_words else ()
+    vectoriser = Vectoriser(block, tfidf, words)
+    tfidf.fit(vectoriser.terms(texts))
+    return vectoriser
 
 
 def _fit_svm(

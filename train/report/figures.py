@@ -46,7 +46,10 @@ def report_on(material: Material, clock: Callable[[], float]) -> Report:
         least_believed(
             out_of_fold, believed(out_of_fold, len(labels)), _by_id(corpus.train), labels
         ),
-        keywords({name: _texts(corpus.train, label) for label, name in enumerate(labels)}),
+        keywords(
+            {name: _texts(corpus.train, label) for label, name in enumerate(labels)},
+            material.user_words,
+        ),
         tuple(_served(bundle, corpus, clock) for bundle in material.bundles),
     )
 

@@ -15,9 +15,14 @@ from train.report.contents import Keyword, LabelKeywords
 _WORDS: Final = 20
 
 
-def keywords(texts: Mapping[str, Sequence[str]]) -> tuple[LabelKeywords, ...]:
-    """TF-IDF over all texts of a label as one, by jieba's own document frequencies."""
-    extractor = _extractor()
+def keywords(
+    texts: Mapping[str, Sequence[str]], user_words: Sequence[str] = ()
+) -> tuple[LabelKeywords, ...]:
+    """TF-IDF over all texts of a label as one, by jieba's own document frequencies.
+
+    `user_words` are cut as the cutter that serves takes them.
+    """
+    extractor = _extractor(user_words)
     found: dict[str, list[tuple[str, float]]] = {
         label: extractor.extract_tags("\n".join(own), topK=_WORDS, withWeight=True)
         for label, own in texts.items()
@@ -33,12 +38,12 @@ def keywords(texts: Mapping[str, Sequence[str]]) -> tuple[LabelKeywords, ...]:
     )
 
 
-def _extractor() -> Any:
+def _extractor(user_words: Sequence[str]) -> Any:
     with warnings.catch_warnings():
         # Its own regular expressions and imports are out of date.
         warnings.simplefilter("ignore")
         from jieba import analyse
     # A new one would read its document frequencies once more.
     extractor = copy(analyse.default_tfidf)
-    extractor.tokenizer = Cutter()
+    extractor.tokenizer = Cutter(user_words)
     return extractor

@@ -60,6 +60,8 @@ class Material:
     test: TestHalf
     out_of_fold: OutOfFold
     bundles: tuple[Bundle, ...]
+    user_words: tuple[str, ...]
+    """Of the first block that has any, as the cutter that serves takes them."""
 
 
 def read(folder: Path, corpus: Path | None, bundles: Sequence[Path]) -> Material:
@@ -81,6 +83,7 @@ def read(folder: Path, corpus: Path | None, bundles: Sequence[Path]) -> Material
         _test_half(folder, models),
         _out_of_fold(folder, models),
         opened,
+        _user_words(folder, models),
     )
 
 
@@ -95,6 +98,16 @@ def _models(folder: Path) -> Models:
     if models.contract != MODELS_CONTRACT_VERSION:
         raise ReportError(f"{file}: contract is not {MODELS_CONTRACT_VERSION}; {_TRAIN_AGAIN}")
     return models
+
+
+def _user_words(folder: Path, models: Models) -> tuple[str, ...]:
+    files = [folder / block.user_words.path for block in models.text if block.user_words]
+    if not files:
+        return ()
+    try:
+        return msgspec.json.decode(files[0].read_bytes(), type=tuple[str, ...])
+    except (OSError, msgspec.DecodeError) as error:
+        raise ReportError(f"{files[0]} cannot be read: {error}; {_TRAIN_AGAIN}") from error
 
 
 def _corpus(path: Path, models: Models) -> Corpus:

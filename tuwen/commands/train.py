@@ -31,11 +31,32 @@ OWN_STRATEGY = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE.py", help="A strategy of your own, besides those there are."),
 ]
+CNN = Annotated[Cnn, typer.Option(help="compact is better and smaller; brief is one layer.")]
+EPOCHS = Annotated[
+    int | None,
+    typer.Option(min=1, help="Passes over the images. [default: by the corpus's size]"),
+]
+IMAGE_SCORING = Annotated[
+    ImageScoring | None,
+    typer.Option(
+        help="held-out: one CNN; out-of-fold: one more for each fold, on all images. "
+        "[default: by the corpus's size]"
+    ),
+]
 IMAGE_RATE = Annotated[
     float | None, typer.Option(help="Highest learning rate of the CNN. [default: by the CNN]")
 ]
 CLASS_WEIGHT = Annotated[
     ClassWeight, typer.Option(help="balanced: rare labels count as much as frequent ones.")
+]
+WORDS = Annotated[
+    tuple[int, int], typer.Option(help="Lengths of word n-grams; 0 0 leaves words out.")
+]
+USER_WORDS = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Words that jieba lacks, in its own form: WORD, or WORD FREQUENCY."
+    ),
 ]
 CHARACTERS = Annotated[
     tuple[int, int], typer.Option(help="Lengths of character n-grams; 0 0 leaves them out.")
@@ -49,23 +70,14 @@ def train(
     models: Annotated[Path, typer.Option("--out", metavar="MODELS", help="A new folder.")],
     strategy: STRATEGY = None,
     own_strategy: OWN_STRATEGY = None,
-    cnn: Annotated[
-        Cnn, typer.Option(help="compact is better and smaller; brief is one layer.")
-    ] = DEFAULTS.cnn,
-    epochs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Passes over the images. [default: by the corpus's size]"),
-    ] = None,
+    cnn: CNN = DEFAULTS.cnn,
+    epochs: EPOCHS = None,
     image_rate: IMAGE_RATE = DEFAULTS.image_rate,
-    image_scoring: Annotated[
-        ImageScoring | None,
-        typer.Option(
-            help="held-out: one CNN; out-of-fold: one more for each fold, on all images. "
-            "[default: by the corpus's size]"
-        ),
-    ] = DEFAULTS.image_scoring,
+    image_scoring: IMAGE_SCORING = DEFAULTS.image_scoring,
     folds: Annotated[int, typer.Option(min=2, help="Of out-of-fold.")] = DEFAULTS.folds,
     class_weight: CLASS_WEIGHT = DEFAULTS.class_weight,
+    words: WORDS = DEFAULTS.text_words_ngrams,
+    user_words: USER_WORDS = None,
     characters: CHARACTERS = DEFAULTS.text_characters_ngrams,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = DEFAULTS.seed,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -84,7 +96,9 @@ def train(
         image_scoring=image_scoring,
         folds=folds,
         class_weight=class_weight,
+        text_words_ngrams=words,
         text_characters_ngrams=characters,
+        text_user_words=_user_words(user_words),
         seed=seed,
     )
     from train.report.writing import REPORT_FILE, write_report
@@ -102,6 +116,14 @@ def train(
         return
     for line in summary_lines(summary, models, origin):
         out().print(line, markup=False)
+
+
+def _user_words(file: Path | None) -> tuple[str, ...]:
+    if file is None:
+        return ()
+    from train.user_words import read_user_words
+
+    return read_user_words(file)
 
 
 def summary_lines(

@@ -29,6 +29,11 @@ from train.settings import EPOCHS, EPOCHS_SMALL, HELD_OUT_FOLDS, SMALL_CORPUS_IM
         {"text_words_ngrams": (2, 1)},
         {"text_words_ngrams": (0, 0)},
         {"text_characters_ngrams": (1, 6)},
+        {
+            "text_user_words": ("词",),
+            "text_words_ngrams": (0, 0),
+            "text_characters_ngrams": (1, 2),
+        },
     ],
 )
 def test_an_impossible_setting_is_named(wrong: dict[str, Any]) -> None:
@@ -41,6 +46,11 @@ def test_settings_survive_as_json() -> None:
     """As models.json records them."""
     settings = TrainSettings(strategies=("concatenation",), epochs=3)
     assert msgspec.json.decode(msgspec.json.encode(settings), type=TrainSettings) == settings
+
+
+def test_user_words_are_recorded_by_their_number() -> None:
+    """A dictionary has its own file in the models folder."""
+    assert TrainSettings(text_user_words=("词", "语")).recorded["text_user_words"] == 2
 
 
 def test_an_unknown_setting_is_refused() -> None:

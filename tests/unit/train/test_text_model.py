@@ -12,7 +12,7 @@ from features.text import TextVectoriser, terms_of
 from schemas.manifest import FileSpec, TextBlock
 from train.adversarial import texts as odd_texts
 from train.groups import fold_numbers
-from train.reference_terms import reference_terms, reference_tokens
+from train.reference_terms import jieba_with, reference_terms, reference_tokens
 from train.settings import TrainSettings
 from train.text_model import TextRows, TextTraining, blocks_of, fit_text, tf_idf
 from tuwen.demo_corpus.moods import MOODS, label_of
@@ -139,6 +139,53 @@ def test_tokens_hold_white_space_and_terms_do_not() -> None:
     block = blocks_of(TrainSettings())[0]
     assert reference_tokens(block, "好 吃") == ["好", " ", "吃"]
     assert reference_terms(block, "好 吃") == ["好", "吃", "好 吃"]
+
+
+def _of_two_words(user_words: tuple[str, ...]) -> tuple[TextRows, TrainSettings]:
+    """Texts of the same two words; their order alone, within what a user may call a word, tells."""
+    labels = np.arange(ROWS) % 2
+    texts = tuple(f"{row}次{'苹果西瓜' if row % 2 else '西瓜苹果'}" for row in range(ROWS))
+    ids = tuple(f"row {row}" for row in range(ROWS))
+    rows = TextRows(ids, texts, labels, labels, 2, np.arange(ROWS) // 2 % 3)
+    return rows, replace(BOTH_BLOCKS, **ONE_WORD, text_user_words=user_words)
+
+
+ONE_WORD: dict[str, tuple[int, int]] = {
+    "text_words_ngrams": (1, 1),
+    "text_characters_ngrams": (0, 0),
+}
+
+
+def test_a_user_word_can_be_all_that_tells_the_labels(tmp_path: Path) -> None:
+    """It is a term, it is saved for serving, and jieba's own terms are the same."""
+    right = {}
+    for words in ((), ("苹果西瓜", "西瓜苹果 9")):
+        rows, settings = _of_two_words(words)
+        training = fit_text(rows, settings, 4 if words else None)
+        right[words] = ((training.scores.scores[:, 0] > 0) == rows.labels).mean()
+    assert right[()] < 0.7
+    assert right["苹果西瓜", "西瓜苹果 9"] == 1
+    model = training.model.model
+    [only] = model.vectorisers
+    model.save(tmp_path)
+    saved = msgspec.json.decode((tmp_path / "user_words.json").read_bytes(), type=list[str])
+    assert only.block.user_words is not None
+    assert only.block.user_words.path == "text/user_words.json"
+    assert (
+        TextVectoriser(only.block, only.vocabulary, saved).terms("一次苹果西瓜")[-1] == "苹果西瓜"
+    )
+    jieba = jieba_with(only.user_words)
+    texts = list(rows.texts)
+    assert only.terms(texts) == [reference_terms(only.block, text, jieba) for text in texts]
+    columns = {term: column for column, term in enumerate(only.vocabulary)}
+    assert columns["苹果西瓜"] in model.token_ids(["一次苹果西瓜"])[0]
+
+
+def test_without_user_words_none_are_saved(fitted: TextTraining, tmp_path: Path) -> None:
+    """No block names a file that is not there."""
+    fitted.model.model.save(tmp_path)
+    assert not (tmp_path / "user_words.json").exists()
+    assert all(each.block.user_words is None for each in fitted.model.model.vectorisers)
 
 
 def test_the_label_of_filler_is_a_class_of_its_own() -> None:

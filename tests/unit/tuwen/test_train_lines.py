@@ -55,9 +55,9 @@ def test_what_went_otherwise_is_told() -> None:
 
 
 def test_flags_become_settings_and_a_collapse_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Class weights and the learning rate among them; the error's words are the reader's."""
+    """Class weights, words and the learning rate among them; the error's words are the reader's."""
     seen: list[TrainSettings] = []
 
     def train(_: Path, __: Path, settings: TrainSettings, *others: object) -> NoReturn:
@@ -65,7 +65,15 @@ def test_flags_become_settings_and_a_collapse_is_one_line(
         raise CollapsedError("all 3 runs of the CNN collapsed")
 
     monkeypatch.setattr(training, "train", train)
-    flags = ["--class-weight", "balanced", "--image-rate", "0.001"]
+    (tmp_path / "words.txt").write_text("云计算 5\n", encoding="utf-8")
+    flags = ["--class-weight", "balanced", "--image-rate", "0.001", "--words", "1", "1"]
+    flags += ["--user-words", str(tmp_path / "words.txt")]
     assert run(["train", "corpus", "--out", "models", *flags]) == 1
-    assert seen == [TrainSettings(class_weight="balanced", image_rate=0.001)]
+    expected = TrainSettings(
+        class_weight="balanced",
+        image_rate=0.001,
+        text_words_ngrams=(1, 1),
+        text_user_words=("云计算 5",),
+    )
+    assert seen == [expected]
     assert capsys.readouterr().err.endswith("all 3 runs of the CNN collapsed\n")

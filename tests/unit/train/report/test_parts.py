@@ -46,6 +46,14 @@ def test_keywords_are_words_with_weight_and_shared_ones_are_told() -> None:
     assert [each.texts for each in found] == [1, 1, 0]
 
 
+def test_keywords_are_cut_with_the_user_words_of_the_training() -> None:
+    """A word that the classifier reads whole is not taken apart on the page."""
+    texts = {"a": ["住在苹果西瓜酒店"]}
+    [plain], [own] = keywords(texts), keywords(texts, ["苹果西瓜酒店 9"])
+    assert "苹果西瓜酒店" not in {word.word for word in plain.words}
+    assert "苹果西瓜酒店" in {word.word for word in own.words}
+
+
 def test_a_thumbnail_is_drawn_anew_and_small(trained: Trained, tmp_path: Path) -> None:
     """Whatever the file holds; one that cannot be decoded has none."""
     large = tmp_path / "large.jpg"

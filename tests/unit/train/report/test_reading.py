@@ -5,9 +5,12 @@ import msgspec
 import pytest
 
 from inference.bundle import load as load_bundle
+from schemas.manifest import FileSpec, TextBlock
+from schemas.models import Models
 from tests.tiny_bundle import write_manifest
 from tests.unit.train.report.trained import Trained
 from train.errors import ReportError
+from train.report.figures import report_on
 from train.report.reading import read
 
 
@@ -20,6 +23,25 @@ def test_what_belongs_together_is_read(trained: Trained) -> None:
     assert len(material.test.complete) == 28
     assert [scores.shape for scores in material.out_of_fold.scores] == [(120, 3), (120, 3)]
     assert material.bundles[0].manifest.strategy == "soft-voting"
+
+
+def test_user_words_are_those_of_the_training(trained: Trained, tmp_path: Path) -> None:
+    """Keywords are cut with them; a block that names a file which is not there is an error."""
+    assert read(trained.models, None, ()).user_words == ()
+    models = Path(shutil.copytree(trained.models, tmp_path / "models"))
+    held = msgspec.json.decode((models / "models.json").read_bytes(), type=Models)
+    words = FileSpec("text/user_words.json", "", 0)
+    block = TextBlock("words", FileSpec("text/words.vocabulary.json", "", 0), user_words=words)
+    held = msgspec.structs.replace(held, text=(block,))
+    (models / "models.json").write_bytes(msgspec.json.encode(held))
+    with pytest.raises(ReportError, match=r"user_words.json cannot be read.*train again"):
+        read(models, None, ())
+    (models / "text").mkdir(exist_ok=True)
+    (models / "text" / "user_words.json").write_text('["苹果西瓜 9"]', encoding="utf-8")
+    material = read(models, None, ())
+    assert material.user_words == ("苹果西瓜 9",)
+    found = report_on(material, lambda: 0.0).keywords
+    assert [each.label for each in found] == list(held.labels)
 
 
 def test_a_moved_corpus_is_found_where_it_is_named(trained: Trained, tmp_path: Path) -> None:
