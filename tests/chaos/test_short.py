@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.replaying import replay_killed
 from tests.chaos.run import SHORT
 from tests.chaos.scenarios import kill_workers, scale
 from tests.chaos.topics import Topics
@@ -31,3 +32,14 @@ def test_workers_come_and_go_under_load(kafka: str, tmp_path: Path) -> None:
     assert figures.faults == []
     assert (figures.lost, figures.twice) == (0, 0)
     assert figures.posts == SHORT["scale"].posts
+
+
+def test_a_replay_that_is_killed_in_the_middle_brings_each_letter_back_once(
+    kafka: str, tmp_path: Path
+) -> None:
+    """At each step of its transactions; byte for byte, with one header more."""
+    topics = Topics(kafka, f"replay-{time.monotonic_ns()}", PARTITIONS)
+    figures = replay_killed(topics, tmp_path, SHORT["replay"], kills=6)
+    assert figures.faults == []
+    assert (figures.lost, figures.twice) == (0, 0)
+    assert figures.kills == 6
