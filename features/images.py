@@ -69,10 +69,9 @@ def decoder_version() -> str:
 
 def decode(image: bytes, spec: ImageInput, limits: ImageLimits) -> Pixels | ImageProblem:
     """The pixels that `spec` describes, or the problem. Raises for no bytes at all."""
-    if len(image) > limits.bytes_max:
-        return ImageProblem(
-            Reason.IMAGE_TOO_LARGE, f"{len(image)} bytes, at most {limits.bytes_max} are read"
-        )
+    problem = too_large(image, limits)
+    if problem is not None:
+        return problem
     try:
         header = read(image)
     except DamagedHeader as error:
@@ -87,10 +86,23 @@ def decode(image: bytes, spec: ImageInput, limits: ImageLimits) -> Pixels | Imag
         return _fitted(_opened(image, header, spec), spec)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return ImageProblem(Reason.IMAGE_TOO_MANY_PIXELS, "Pillow refuses so many pixels")
+    except MemoryError:
+        return ImageProblem(
+            Reason.IMAGE_NEEDS_TOO_MUCH_MEMORY, f"{header.format} takes more memory than there is"
+        )
     except Exception as error:  # noqa: BLE001 -- decoders raise all kinds for hostile bytes.
         return ImageProblem(
             Reason.IMAGE_DAMAGED, f"{header.format} cannot be decoded: {type(error).__name__}"
         )
+
+
+def too_large(image: bytes, limits: ImageLimits) -> ImageProblem | None:
+    """The problem of an image with too many bytes, before anything looks into it."""
+    if len(image) <= limits.bytes_max:
+        return None
+    return ImageProblem(
+        Reason.IMAGE_TOO_LARGE, f"{len(image)} bytes, at most {limits.bytes_max} are read"
+    )
 
 
 def _too_many(header: Header, limits: ImageLimits) -> ImageProblem:

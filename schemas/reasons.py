@@ -32,6 +32,9 @@ class Reason(StrEnum):
     IMAGE_TOO_MANY_PIXELS = "image-too-many-pixels"
     IMAGE_FORMAT_UNKNOWN = "image-format-unknown"
     IMAGE_DAMAGED = "image-damaged"
+    IMAGE_NEEDS_TOO_MUCH_MEMORY = "image-needs-too-much-memory"
+    IMAGE_DECODING_TOO_SLOW = "image-decoding-too-slow"
+    IMAGE_DECODER_CRASHED = "image-decoder-crashed"
 
     # The model knows only one modality, and the post has only the other.
     MODALITY_UNUSED = "modality-unused"

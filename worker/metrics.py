@@ -111,6 +111,13 @@ class Metrics:
             registry=registry,
         )
 
+        self._decoders_ended = Counter(
+            "tuwen_decoder_restarts",
+            "Decoder children that ended and were replaced.",
+            ["why"],
+            registry=registry,
+        )
+
     def _declare_images(self, registry: CollectorRegistry) -> None:
         self._image_fetches = Counter(
             "tuwen_image_fetches",
@@ -218,6 +225,10 @@ class Metrics:
         """Tell how a transaction ended, and how long it took."""
         self._transactions.labels(outcome).inc()
         self._transaction_seconds.observe(seconds)
+
+    def decoder_ended(self, why: str) -> None:
+        """Tell that a decoder child was replaced; `why` is a `decoder_child.child.Ending`."""
+        self._decoders_ended.labels(why).inc()
 
     def rebalance(self, kind: Change, partitions: int) -> None:
         """Tell that `partitions` changed owner."""

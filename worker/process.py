@@ -32,8 +32,10 @@ from worker.endpoints import Endpoints, Health, Pages, PortTaken
 from worker.errors import BrokerError, SlotTaken
 from worker.exit_codes import FAILED, REFUSED, STOPPED, refuse
 from worker.exposition import page
+from worker.images.child_decoder import ChildDecoder
 from worker.images.configured import configured_source
-from worker.images.decoder import InProcessDecoder
+from worker.images.decoder import Decoder, InProcessDecoder
+from worker.images.decoder_child.child import DecoderUnavailable, Needs
 from worker.images.file import ImageRootError, open_root
 from worker.images.sources import BadRules
 from worker.kafka import kafka_python
@@ -49,7 +51,10 @@ from worker.stopping import Stopping, heeding_signals
 QUESTION_S: Final = 5.0
 """How long the broker may take to answer a question at the start."""
 
-REFUSALS: Final = (BundleError, PortTaken, BrokerError, ImageRootError, BadRules)
+REFUSALS: Final = (
+    *(BundleError, PortTaken, BrokerError),
+    *(ImageRootError, BadRules, DecoderUnavailable),
+)
 """What says that a worker cannot start as things are."""
 
 Connect = Callable[[ClientSettings], Broker]
@@ -181,7 +186,7 @@ def assemble(
 ) -> Pipeline:
     """Load, connect and wire everything; what must be ended after the work goes to `closing`.
 
-    Raises BundleError, BrokerError, ImageRootError, BadRules.
+    Raises BundleError, BrokerError, ImageRootError, BadRules, DecoderUnavailable.
     """
     metrics = Metrics(registry)
     if settings.image_root is not None:
@@ -190,6 +195,7 @@ def assemble(
     manifest = classifier.manifest
     metrics.model(manifest)
     source = configured_source(settings, metrics, closing)
+    decoder = _decoder(settings, manifest, metrics, closing)
     broker = connect(_client_settings(settings, slot))
     try:
         publisher = _publisher(settings, manifest, broker)
@@ -200,7 +206,7 @@ def assemble(
         broker,
         classifier,
         source,
-        _decoder(settings, manifest),
+        decoder,
         publisher,
         settings,
         metrics,
@@ -237,10 +243,17 @@ def _publisher(settings: WorkerSettings, manifest: Manifest, broker: Broker) -> 
     )
 
 
-def _decoder(settings: WorkerSettings, manifest: Manifest) -> InProcessDecoder:
-    limits = ImageLimits(settings.image_bytes_max, settings.image_pixels_max)
-    # A model without images asks for none: any size will do.
-    return InProcessDecoder(manifest.image or ImageInput(1, 1), limits)
+def _decoder(
+    settings: WorkerSettings, manifest: Manifest, metrics: Metrics, closing: ExitStack
+) -> Decoder:
+    limits = ImageLimits(int(settings.image_bytes_max), settings.image_pixels_max)
+    if manifest.image is None or settings.decoder == "in-process":
+        # A model without images asks for none: any size will do.
+        return InProcessDecoder(manifest.image or ImageInput(1, 1), limits)
+    needs = Needs(manifest.image, limits, settings.image_decode_timeout_s)
+    decoder = ChildDecoder(needs, metrics.decoder_ended)
+    closing.callback(decoder.close)
+    return decoder
 
 
 def _keep_arenas_few() -> None:
