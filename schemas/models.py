@@ -6,8 +6,8 @@
                                       hashes, whose V are its columns
       text/user_words.json            where a block names it: lines `word frequency` as the cutter
                                       of serving takes them. A word that jieba's list has counts
-                                      once into rjieba's total, and twice into jieba's; what lacks is
-                                      the frequency of U+FDD1, in the last line
+                                      once into rjieba's total, and twice into jieba's; what lacks
+                                      is the frequency of U+FDD1, in the last line
       text/model.npz                  `<block>.idf` float64[V], `coefficients` float64[Kt,ΣV],
                                       `intercepts` float64[Kt]; optionally
                                       `embedding` float64[ΣV,D] (embedding = tf-idf @ embedding)
