@@ -41,12 +41,9 @@ class RunningWorker:
     metrics_port: int = field(default=0)
 
     def processes(self) -> dict[int, float]:
-        """Parent and child: process ids with their start times."""
+        """Parent and workers, without their decoders: process ids with their start times."""
         parent = psutil.Process(self.command.pid)
-        return {
-            process.pid: process.create_time()
-            for process in [parent, *parent.children(recursive=True)]
-        }
+        return {process.pid: process.create_time() for process in [parent, *parent.children()]}
 
     def check(self) -> None:
         """Fail, with the log, when the worker has ended."""

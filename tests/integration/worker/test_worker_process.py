@@ -191,7 +191,7 @@ def test_a_worker_without_a_port_takes_a_free_one_and_prints_it(
     worker = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     try:
         assert worker.stderr is not None
-        said = json.loads(worker.stderr.readline())
+        said = next(line for line in map(json.loads, worker.stderr) if "url" in line)
         assert int(said["url"].split(":")[2].split("/")[0]) >= 9464
         with urllib.request.urlopen(said["url"], timeout=5) as page:
             assert b"tuwen_build_info" in page.read()
