@@ -284,6 +284,7 @@ def test_topics_are_created_once_and_then_are_there(
         ["watch", "--json"],
         ["dead-letters", "list"],
         ["dead-letters", "show", "0:0"],
+        ["dead-letters", "replay", "--all"],
     ],
 )
 def test_a_broker_that_does_not_answer_is_said_within_five_seconds(command: list[str]) -> None:

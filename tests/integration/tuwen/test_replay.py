@@ -6,12 +6,16 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from PIL import Image
 
 from schemas import dead_letter
 from tests.conftest import MakeTopic
+from tests.integration.worker.running_worker import Topics, running_worker
+from tests.tiny_bundle import write_tiny_bundle
 from tuwen.command import run
 from tuwen.kafka_client import read_all
 from tuwen.replay.journal import journal_topic
@@ -247,6 +251,63 @@ def test_a_topic_that_is_gone_is_said_so(place: Place, capsys: pytest.CaptureFix
     *_, told = capsys.readouterr().err.splitlines()
     assert "topic 'gone' does not exist" in told
     assert "`tuwen dead-letters replay --resume " in told
+
+
+def test_a_record_too_large_for_its_topic_stays(
+    place: Place, capsys: pytest.CaptureFixture[str], make_topic: MakeTopic
+) -> None:
+    """It was written compressed, or by the last byte; the others go."""
+    small = make_topic("posts", max_message_bytes="2000")
+    place.write([place.letter(b"x" * 1_960, topic=small), place.letter(b"y" * 1_900, topic=small)])
+
+    assert place.do("--all", "--json") == 0
+
+    assert said(capsys)["kept"] == {"too-large": {"image-not-found": 1}}
+    assert [len(record.value or b"") for record in read_all(place.servers, [small])] == [1_900]
+
+
+def test_what_was_mended_gets_its_verdict_with_the_posts_own_timestamp(
+    kafka: str, make_topic: MakeTopic, tmp_path: Path
+) -> None:
+    """An image that was not there, and then was: one dead letter, one replay, one verdict."""
+    topics = Topics(*(make_topic(name) for name in ("posts", "verdicts", "dead-letters")))
+    place = Place(kafka, topics.posts, topics.dead_letters)
+    write_tiny_bundle(tmp_path / "bundle")
+    post = json.dumps({"id": "late", "text": None, "image": "file:late.png"}).encode()
+    at_ms = now_ms() - 60_000
+    place.write([Outgoing(topics.posts, 0, b"late", post, ODD, at_ms)])
+    flags = ["--image-root", str(tmp_path)]
+    with running_worker(kafka, topics, tmp_path / "bundle", tmp_path, flags):
+        wait_for(kafka, topics.dead_letters)
+        Image.new("RGB", (8, 8), (255, 255, 255)).save(tmp_path / "late.png")
+        assert place.do("--reason", "image-not-found", "--since", "1h") == 0
+        (verdict,) = wait_for(kafka, topics.verdicts)
+
+    said = json.loads(verdict.value or b"")
+    assert (said["id"], said["used"], verdict.timestamp_ms) == ("late", ["image"], at_ms)
+    assert verdict.headers == (*ODD, COUNT)
+    assert len(wait_for(kafka, topics.dead_letters)) == 1
+
+
+def wait_for(servers: str, topic: str) -> list[Record]:
+    """Read a topic until it holds something."""
+    deadline_s = time.monotonic() + 20.0
+    while time.monotonic() < deadline_s:
+        if found := list(read_all(servers, [topic])):
+            return found
+        time.sleep(0.1)  # nothing to wait on: another process's outcome
+    raise AssertionError(f"nothing came to {topic}")
+
+
+def test_a_topic_without_dead_letters_is_no_trouble(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And one that is missing is named."""
+    assert place.do("--all") == 0
+    assert capsys.readouterr().out == "0 records put back\n"
+    gone = Place(place.servers, place.posts, "nix")
+    assert gone.do("--all") == 1
+    assert "'nix' does not exist" in capsys.readouterr().err
 
 
 def test_a_journal_that_kafka_would_shorten_is_refused(

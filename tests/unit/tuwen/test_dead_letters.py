@@ -1,7 +1,9 @@
+import datetime as dt
+
 import pytest
 
 from schemas.dead_letter import CONNECT_TOPIC
-from tuwen.dead_letters import hexed, of, seconds, shown
+from tuwen.dead_letters import hexed, moment_ms, of, seconds, shown
 from tuwen.failures import Refused
 from worker.messages import Partition, Record
 
@@ -37,6 +39,21 @@ def test_anything_else_is_no_span(span: str) -> None:
     """And is refused with what would be one."""
     with pytest.raises(Refused, match="90s, 15m, 2h or 7d"):
         seconds(span)
+
+
+def test_a_moment_is_a_span_before_now_or_a_time_of_day() -> None:
+    """A time without a zone is a local one."""
+    assert moment_ms("2h", 10_000.5) == 2_800_500
+    assert moment_ms("1970-01-01T00:00:01.250+00:00", 0) == 1_250
+    assert moment_ms("1970-01-02T01:00+01:00", 0) == 86_400_000
+    local = moment_ms("2026-11-26T08:30", 0)
+    assert dt.datetime.fromtimestamp(local / 1000).isoformat() == "2026-11-26T08:30:00"  # noqa: DTZ006
+
+
+def test_what_is_neither_is_refused_with_both() -> None:
+    """The reader sees how each is written."""
+    with pytest.raises(Refused, match=r"'yesterday' is no .* 7d, or a moment: 2026-11-26T08:30"):
+        moment_ms("yesterday", 0)
 
 
 def test_a_dead_letter_of_somebody_else_has_no_reason() -> None:
