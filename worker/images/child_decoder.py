@@ -50,6 +50,11 @@ class ChildDecoder:
             raise
         self._log_locks(self._child.locks)
 
+    @property
+    def pid(self) -> int:
+        """The process that decodes now."""
+        return self._child.pid
+
     def decode(self, images: Sequence[bytes]) -> list[Pixels | ImageProblem]:
         """Give each image's pixels or the reason against it. Raises DecoderUnavailable."""
         found: dict[int, Pixels | ImageProblem] = {}

@@ -18,13 +18,14 @@ _SIDE: Final = (40, 30)
 
 def images() -> Iterator[bytes]:
     """Give each kind whole, cut off in its content, and cut off in its header."""
-    for whole in _whole():
+    for whole in kinds():
         yield whole
         yield whole[: len(whole) * 3 // 4]
         yield whole[:24]
 
 
-def _whole() -> Iterator[bytes]:
+def kinds() -> Iterator[bytes]:
+    """Give one image of each kind that is decoded."""
     turned = Image.Exif()
     turned[_ORIENTATION_TAG] = 6
     colours, clear = Image.new("RGB", _SIDE, "red"), Image.new("RGBA", _SIDE)

@@ -150,7 +150,7 @@ def test_a_child_killed_while_idle_costs_no_image() -> None:
     """An operator, or a kernel out of memory, is no fault of the next image."""
     with decoding() as (decoder, endings):
         decoder.decode(GOOD)
-        os.kill(decoder._child.pid, signal.SIGKILL)
+        os.kill(decoder.pid, signal.SIGKILL)
         assert_only(decoder.decode(GOOD), GOOD, {})
     assert endings == [Ending.KILLED]
 
@@ -163,7 +163,7 @@ def test_a_child_killed_at_work_is_asked_again_once() -> None:
         thread = threading.Thread(target=lambda: found.extend(decoder.decode(images)))
         thread.start()
         while thread.is_alive():
-            current = psutil.Process(decoder._child.pid)
+            current = psutil.Process(decoder.pid)
             # At 0.2 s of CPU it is ready, and at the poison.
             if current.is_running() and current.cpu_times().user > 0.4:
                 current.kill()
