@@ -7,11 +7,12 @@ from typing import Any, Final, Literal
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from tuwen.failures import Failed
-from worker.errors import Unavailable
+from worker.errors import LinkRefused, Unavailable
 from worker.kafka.client_errors import translated
 from worker.kafka.cluster_questions import ClusterQuestions
 from worker.kafka.connections import connected
 from worker.kafka.exact_records import ExactRecords
+from worker.link_settings import LinkSettings
 from worker.messages import Partition, Record
 
 CONNECT_TIMEOUT_MS: Final = 2_000
@@ -24,12 +25,14 @@ COMMON: Final = {
 }
 
 Start = Literal["beginning", "now"]
+Address = LinkSettings | str
+"""Where Kafka is and how it is secured; a string is one that trusts everybody."""
 QUESTION_S: Final = 5.0
 FIND_TIMEOUT_MS: Final = 3_000
 
 
 @contextmanager
-def admin(servers: str) -> Iterator[Any]:
+def admin(servers: Address) -> Iterator[Any]:
     """Connect for questions and topics."""
     client = _connect(KafkaAdminClient, servers)
     try:
@@ -39,7 +42,7 @@ def admin(servers: str) -> Iterator[Any]:
 
 
 @contextmanager
-def producer(servers: str) -> Iterator[Any]:
+def producer(servers: Address) -> Iterator[Any]:
     """Connect for sending; what was not flushed is not waited for."""
     client = _connect(
         KafkaProducer,
@@ -58,7 +61,7 @@ def producer(servers: str) -> Iterator[Any]:
         client.close(timeout=1)
 
 
-def begin_transactions(servers: str) -> None:
+def begin_transactions(servers: Address) -> None:
     """Let a new broker make its transaction log now, and not while the first post waits."""
     client = _connect(KafkaProducer, servers, transactional_id="tuwen-first")
     try:
@@ -68,7 +71,7 @@ def begin_transactions(servers: str) -> None:
 
 
 @contextmanager
-def reader(servers: str, topics: Sequence[str], start: Start) -> Iterator[Any]:
+def reader(servers: Address, topics: Sequence[str], start: Start) -> Iterator[Any]:
     """Connect for reading all partitions of these topics, read_committed, without a group.
 
     Its polls give `worker.messages.Record`s: byte for byte, headers that are no UTF-8 included.
@@ -103,11 +106,15 @@ def _partitions(client: Any, topic: str) -> list[Any]:
     return [TopicPartition(topic, number) for number in range(count)]
 
 
-def _connect(kind: Any, servers: str, **settings: Any) -> Any:
+def _connect(kind: Any, to: Address, **settings: Any) -> Any:
+    link = LinkSettings(bootstrap_servers=to) if isinstance(to, str) else to
+    servers = link.bootstrap_servers
     config = {"bootstrap_servers": servers.split(","), **COMMON, **settings}
     try:
         # It also closes the sockets of a client that could not connect.
-        return connected(kind, config, servers)
+        return connected(kind, config, servers, link)
+    except LinkRefused:
+        raise
     except Unavailable as error:
         raise Failed(f"{error}; `tuwen kafka start` starts one here") from error
 
@@ -118,7 +125,7 @@ def polled(client: Any, timeout_ms: int, records_max: int = 5_000) -> list[Recor
     return [record for records in by_partition.values() for record in records]
 
 
-def read_all(servers: str, topics: Sequence[str]) -> Iterator[Record]:
+def read_all(servers: Address, topics: Sequence[str]) -> Iterator[Record]:
     """Read all that is committed in these topics now, from their beginning to their end."""
     with reader(servers, topics, "beginning") as client, translated(f"reading {topics[0]!r}"):
         # With isolation read_committed these are the last stable offsets.

@@ -2,6 +2,8 @@
 
 BrokerError
 ├── Unavailable          no answer in time; ask again later
+│   └── LinkRefused      somebody answers, and one of both does not trust the other
+│       └── LinkFileRefused  a certificate, key or password is not in its file
 ├── TransactionAborted   nothing of the transaction was committed (settle, offsets)
 ├── InDoubt              committed or not: read `committed` again (commit, abort)
 ├── MembershipLost       the group has gone on without this member (offsets, mark)
@@ -21,6 +23,14 @@ class BrokerError(Exception):
 
 class Unavailable(BrokerError):
     """The broker did not answer in time."""
+
+
+class LinkRefused(Unavailable):
+    """Broker and client refuse each other: TLS, a certificate, a user, a password."""
+
+
+class LinkFileRefused(LinkRefused):
+    """A file that a setting names is missing, or does not hold what it should."""
 
 
 class TransactionAborted(BrokerError):

@@ -225,6 +225,8 @@ def _client_settings(settings: WorkerSettings, slot: int) -> ClientSettings:
         transaction_timeout_ms=settings.transaction_timeout_ms,
         session_timeout_ms=settings.session_timeout_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms,
+        security=settings,
+        written_topics=(settings.verdicts_topic, settings.dead_letters_topic),
     )
 
 

@@ -1,8 +1,9 @@
 """kafka-python's errors to the worker's: none of a client passes the seam."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final, Literal
 
 import kafka.errors as client
 
@@ -14,31 +15,67 @@ _MEMBERSHIP = (
     client.RebalanceInProgressError,
     client.UnknownMemberIdError,
 )
-_RESOURCES = {
-    client.TopicAuthorizationFailedError: "topic",
-    client.GroupAuthorizationFailedError: "group",
-    client.TransactionalIdAuthorizationFailedError: "transactional id",
-    client.ClusterAuthorizationFailedError: "cluster",
+Operation = Literal["Describe", "Read", "Write", "IdempotentWrite"]
+"""What an ACL allows, in Kafka's words."""
+
+_RESOURCES: Final[Mapping[type[client.KafkaError], tuple[str, Operation | None]]] = {
+    client.TopicAuthorizationFailedError: ("topic", None),
+    client.GroupAuthorizationFailedError: ("group", "Read"),
+    client.TransactionalIdAuthorizationFailedError: ("transactional id", "Write"),
+    client.ClusterAuthorizationFailedError: ("cluster", "IdempotentWrite"),
 }
+"""What kind of thing is forbidden, and which operation a worker needs on it."""
 
 
-def translate(error: BaseException, doing: str, otherwise: type[BrokerError]) -> BrokerError:
-    """Say in the worker's words what went wrong while `doing`; `otherwise` when it is no word."""
+def translate(
+    error: BaseException,
+    doing: str,
+    otherwise: type[BrokerError],
+    operation: Operation = "Describe",
+    name: str = "",
+) -> BrokerError:
+    """Say in the worker's words what went wrong while `doing`; `otherwise` when it is no word.
+
+    `operation` is what a topic was needed for, `name` what the error is about if it does not say.
+    """
     if isinstance(error, client.FencedInstanceIdError):
         return SlotTaken(f"{doing}: another process runs under this slot's id; stop one of them")
-    if isinstance(error, client.AuthorizationError):
-        return _forbidden(error, doing)
+    refused = _refused(error)
+    if refused is not None:
+        return _forbidden(refused, doing, operation, name)
     if isinstance(error, _MEMBERSHIP):
         return MembershipLost(f"{doing}: the group went on without this member ({error})")
     return otherwise(f"{doing}: {reason(error)}")
 
 
-def _forbidden(error: client.AuthorizationError, doing: str) -> NotAuthorized:
-    kind = _RESOURCES.get(type(error), "resource")
+def _refused(error: BaseException) -> client.AuthorizationError | None:
+    """Find a missing right in an error; the client wraps some of them, and one as text."""
+    inner = error.args[0] if error.args else None
+    for each in (error, inner):
+        if isinstance(each, client.AuthorizationError):
+            return each
+    in_words = isinstance(error, client.KafkaError) and "ClusterAuthorizationFailed" in str(error)
+    return client.ClusterAuthorizationFailedError() if in_words else None
+
+
+def _forbidden(
+    error: client.AuthorizationError, doing: str, operation: Operation, name: str
+) -> NotAuthorized:
+    kind, needed = _RESOURCES.get(type(error), ("resource", None))
     named = error.args[0] if error.args else ""
     names = named if isinstance(named, str) or not isinstance(named, Iterable) else ", ".join(named)
-    resource = f"{kind} {names}".strip()
-    return NotAuthorized(resource, f"{doing}: the broker forbids {resource}; grant it in its ACLs")
+    return forbidden(kind, "" if kind == "cluster" else names or name, needed or operation, doing)
+
+
+def forbidden(kind: str, name: str, operation: Operation, doing: str) -> NotAuthorized:
+    """Say which right is missing, and how it is granted."""
+    resource = f"{kind} {name}".strip()
+    option = f"--{kind.replace(' ', '-')} {name}".strip()
+    return NotAuthorized(
+        resource,
+        f"{doing}: the broker forbids {operation} on {resource}: grant it, as by "
+        f"kafka-acls.sh --add --allow-principal User:… --operation {operation} {option}",
+    )
 
 
 def reason(error: BaseException) -> str:
@@ -49,12 +86,16 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def translated(doing: str, otherwise: type[BrokerError] = Unavailable) -> Iterator[None]:
+def translated(
+    doing: str,
+    otherwise: type[BrokerError] = Unavailable,
+    operation: Operation = "Describe",
+) -> Iterator[None]:
     """Translate what kafka-python raises inside."""
     try:
         yield
     except client.KafkaError as error:
-        raise translate(error, doing, otherwise) from error
+        raise translate(error, doing, otherwise, operation) from error
 
 
 def quieten() -> None:
@@ -65,34 +106,3 @@ def quieten() -> None:
     log = logging.getLogger("kafka")
     if log.level == logging.NOTSET:
         log.setLevel(logging.CRITICAL)
-
-
-class _LastWords(logging.Handler):
-    """Remembers the newest message."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.words = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        words = record.getMessage()
-        # "Bootstrap failed" only says that time was up; what came before says why.
-        if not self.words or not words.startswith("Bootstrap failed"):
-            self.words = words
-
-
-@contextmanager
-def last_words() -> Iterator[_LastWords]:
-    """Listen to kafka-python's log: why a connection failed is only ever said there."""
-    log = logging.getLogger("kafka.net.manager")
-    listener = _LastWords()
-    level, propagate = log.level, log.propagate
-    log.addHandler(listener)
-    log.setLevel(logging.ERROR)
-    log.propagate = propagate and logging.getLogger("kafka").isEnabledFor(logging.ERROR)
-    try:
-        yield listener
-    finally:
-        log.removeHandler(listener)
-        log.setLevel(level)
-        log.propagate = propagate

@@ -2,17 +2,24 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+from worker.link_settings import SecuritySettings
 
 Delivery = Literal["exactly-once", "at-least-once"]
 
 
+BLIND: Final = SecuritySettings()
+"""Trust whoever is there, as on the local Kafka."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Where Kafka is, who this client is, and how long it waits.
+    """Where Kafka is, who this client is, how long it waits, and whom it trusts.
 
     `slot_id` is stable per slot of an instance: it is the transactional id, so that a restarted
-    worker fences and aborts what its dead self left open. `topic` is the one that is consumed.
+    worker fences and aborts what its dead self left open. `topic` is the one that is consumed;
+    `written_topics` are looked at when it connects, whether they may be written.
     The timeouts nest: a record is given up before its transaction is, a transaction before its
     member is. Else a broker that comes back finds a transaction whose owner is gone.
 
@@ -29,6 +36,8 @@ class ClientSettings:
     transaction_timeout_ms: int = 10_000
     session_timeout_ms: int = 15_000
     max_poll_interval_ms: int = 30_000
+    security: SecuritySettings = BLIND
+    written_topics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         nested = (

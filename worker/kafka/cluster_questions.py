@@ -11,12 +11,20 @@ from kafka.structs import ConsumerGroupMetadata
 
 from worker.errors import Unavailable, UnknownTopic
 from worker.kafka.broker import Position
-from worker.kafka.client_errors import translated
+from worker.kafka.client_errors import Operation, forbidden
+from worker.kafka.connections import answered
 from worker.messages import Partition
 
 # Kafka's own default, for a broker that does not let us ask.
 RECORD_BYTES_MAX_DEFAULT: Final = 1_048_588
 _TOPIC: Final = 2
+# Kafka's numbers of operations: org.apache.kafka.common.acl.AclOperation.
+_OPERATIONS: Final[Mapping[Operation, int]] = {
+    "Read": 3,
+    "Write": 4,
+    "Describe": 8,
+    "IdempotentWrite": 12,
+}
 _RETRY_S: Final = 0.05
 
 
@@ -28,15 +36,20 @@ class ClusterQuestions:
         self._net = consumer._net  # noqa: SLF001 -- as above.
         self._coordinator = consumer._coordinator  # noqa: SLF001 -- it knows who commits offsets.
 
-    def partitions(self, topic: str, timeout_s: float) -> int:
-        """Count a topic's partitions; UnknownTopic when there is none."""
+    def partitions(self, topic: str, timeout_s: float, needed: Operation = "Describe") -> int:
+        """Count a topic's partitions.
+
+        Raises:
+            UnknownTopic: there is none of that name.
+            NotAuthorized: it may not be described, or what is `needed` may not be done with it.
+        """
         request = MetadataRequest(
             topics=[MetadataRequest.MetadataRequestTopic(name=topic)],
             allow_auto_topic_creation=False,
             include_cluster_authorized_operations=False,
-            include_topic_authorized_operations=False,
+            include_topic_authorized_operations=True,
         )
-        with translated(f"looking up topic {topic!r}"):
+        with answered(self._manager, f"looking up topic {topic!r}", needed):
             found = self._ask(request, None, timeout_s).topics[0]
             error = client.for_code(found.error_code)
             if error in (client.UnknownTopicOrPartitionError, client.InvalidTopicError):
@@ -45,6 +58,8 @@ class ClusterQuestions:
                 raise error({topic})
             if error is not client.NoError:
                 raise error(topic)
+        if not _allows(found.authorized_operations, needed):
+            raise forbidden("topic", topic, needed, f"looking up topic {topic!r}")
         return len(found.partitions)
 
     def record_bytes_max(self, topic: str, timeout_s: float) -> int:
@@ -52,7 +67,7 @@ class ClusterQuestions:
         request = DescribeConfigsRequest(
             resources=[(_TOPIC, topic, ["max.message.bytes"])], include_synonyms=False
         )
-        with translated(f"asking the record limit of topic {topic!r}"):
+        with answered(self._manager, f"asking the record limit of topic {topic!r}"):
             result = self._ask(request, None, timeout_s).results[0]
         if result.error_code or not result.configs:
             return RECORD_BYTES_MAX_DEFAULT
@@ -69,7 +84,7 @@ class ClusterQuestions:
         The consumer's own commit would vouch with whatever generation it has by then, and so
         commit for partitions that it no longer owns.
         """
-        with translated("committing offsets"):
+        with answered(self._manager, "committing offsets"):
             node = self._coordinator_node(timeout_s)
             request = _commit_request(positions, member)
             answer = self._ask(request, node, timeout_s)
@@ -83,10 +98,16 @@ class ClusterQuestions:
 
         Else the whole group waits for the session of a killed worker to end before it can share
         out the partitions anew.
+
+        Raises:
+            NotAuthorized: the group may not be joined.
         """
-        with translated("looking for members left behind"):
+        with answered(self._manager, "looking for members left behind"):
             node = self._coordinator_node(timeout_s)
-            described = self._ask(DescribeGroupsRequest(groups=[group]), node, timeout_s)
+            described = self._ask(_describe_request(group), node, timeout_s)
+            for found in described.groups:
+                if not _allows(found.authorized_operations, "Read"):
+                    raise forbidden("group", group, "Read", f"looking up group {group!r}")
             dead = [
                 member.member_id
                 for found in described.groups
@@ -115,6 +136,15 @@ class ClusterQuestions:
             return await self._manager.wait_for(sent, timeout_s * 1_000)
 
         return self._net.run(ask)
+
+
+def _allows(operations: object, needed: Operation) -> bool:
+    """Look a right up; where a broker tells of none, it shows when it is made use of."""
+    return not isinstance(operations, set) or _OPERATIONS[needed] in operations
+
+
+def _describe_request(group: str) -> DescribeGroupsRequest:
+    return DescribeGroupsRequest(groups=[group], include_authorized_operations=True)
 
 
 def _leave_request(group: str, members: Sequence[str]) -> LeaveGroupRequest:

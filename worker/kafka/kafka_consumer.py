@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any, Final
 
@@ -14,8 +15,9 @@ from kafka.structs import MemberState, TopicPartition
 
 from worker.errors import OffsetOutOfRange, Unavailable, Undecodable
 from worker.kafka.broker import Ends, Membership, Polled, Position
-from worker.kafka.client_errors import translated
+from worker.kafka.client_errors import Operation
 from worker.kafka.client_settings import ClientSettings
+from worker.kafka.connections import answered, distrust
 from worker.kafka.exact_records import ExactRecords
 from worker.kafka.ownership import Ownership
 from worker.messages import Partition, Record
@@ -110,7 +112,10 @@ class GroupConsumer:
         self._stopped: set[Partition] = set()
         self._silent_since_s: float | None = None
         consumer.subscribe([settings.topic], listener=_Listener(self._ownership))
-        with translated(f"looking up topic {settings.topic!r}"):
+        with answered(
+            consumer._manager,  # noqa: SLF001
+            f"looking up topic {settings.topic!r}",
+        ):
             # Else the leader of a new group hands out a topic that it does not know yet: nothing.
             known = consumer._cluster.request_update()  # noqa: SLF001
             consumer._net.run(  # noqa: SLF001
@@ -122,13 +127,13 @@ class GroupConsumer:
     def poll(self, timeout_s: float, records_max: int) -> Polled:
         """Poll once; a partition that cannot be read is raised once, and stopped."""
         if self._coordinator.rejoining:
-            with translated("joining the group"):
+            with self._answered("joining the group"):
                 self._consumer._net.run(self._finish_join)  # noqa: SLF001
         if not self._fetcher._next_partition_records:  # noqa: SLF001
             # An emptied fetch left here keeps the client from ever giving what it had set aside
             # of a paused partition, and from fetching that partition again.
             self._fetcher._next_partition_records = None  # noqa: SLF001
-        with translated("polling"):
+        with self._answered("polling", "Read"):
             try:
                 fetched = self._consumer.poll(timeout_s * 1_000, records_max)
             except Undecodable as error:
@@ -170,7 +175,7 @@ class GroupConsumer:
     ) -> Mapping[Partition, Position]:
         """Ask the group's coordinator; it waits for transactions that are still open."""
         wanted = {TopicPartition(*partition) for partition in partitions}
-        with translated("asking for committed offsets"):
+        with self._answered("asking for committed offsets"):
             found = self._coordinator.fetch_committed_offsets(wanted, timeout_ms=timeout_s * 1_000)
         return {
             Partition(*partition): Position(known.offset, known.metadata or "")
@@ -180,7 +185,7 @@ class GroupConsumer:
     def ends(self, partitions: Collection[Partition], timeout_s: float) -> Mapping[Partition, Ends]:
         """Ask the leaders of the logs."""
         wanted = [TopicPartition(*partition) for partition in partitions]
-        with translated("asking for the ends of the logs"):
+        with self._answered("asking for the ends of the logs"):
             stable = self._fetcher.end_offsets(wanted, timeout_s * 1_000)
             high = self._all_ends.end_offsets(wanted, timeout_s * 1_000)
         return {Partition(*each): Ends(stable[each], high[each]) for each in wanted}
@@ -246,6 +251,11 @@ class GroupConsumer:
         assigned = self._consumer.assignment()
         return [TopicPartition(*partition) for partition in partitions if partition in assigned]
 
+    def _answered(
+        self, doing: str, operation: Operation = "Describe"
+    ) -> AbstractContextManager[None]:
+        return answered(self._consumer._manager, doing, operation)  # noqa: SLF001
+
     def _stop(self, partition: Partition) -> None:
         """Stop reading where no record can be made of the bytes; the others go on."""
         self._stopped.add(partition)
@@ -275,7 +285,7 @@ class GroupConsumer:
             self._silent_since_s = now_s
         elif now_s - self._silent_since_s > self._patience_s:
             self._silent_since_s = now_s
-            raise Unavailable(
+            raise distrust(self._consumer._manager) or Unavailable(  # noqa: SLF001
                 f"no answer from Kafka at {self._servers} for {self._patience_s:.0f} s: "
                 "see whether it runs and can be reached; the worker goes on when it answers"
             )

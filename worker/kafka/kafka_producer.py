@@ -135,7 +135,9 @@ class Slot:
         deadline_s = time.monotonic() + timeout_s
         timeout_ms = min(int(timeout_s * 1_000), self.settings.request_timeout_ms)
         config = producer_config(self.settings, timeout_ms)
-        producer = connected(KafkaProducer, config, self.settings.bootstrap_servers)
+        producer = connected(
+            KafkaProducer, config, self.settings.bootstrap_servers, self.settings.security
+        )
         if self.settings.delivery == "exactly-once":
             doing = f"taking over the transactional id {self.settings.slot_id!r}"
             try:
@@ -143,7 +145,8 @@ class Slot:
                 await_result(producer, started, deadline_s - time.monotonic(), doing)
             except client.KafkaError as error:
                 _end(producer)
-                raise translate(error, doing, Unavailable) from error
+                name = self.settings.slot_id
+                raise translate(error, doing, Unavailable, name=name) from error
         return producer
 
 
@@ -324,9 +327,10 @@ class KafkaTransaction:
         """Throw the producer away and say why; the error that came first is the true one."""
         first = self._manager.last_error or error
         self._slot.discard()
-        if otherwise is InDoubt:
+        if otherwise is InDoubt and not isinstance(first, client.AuthorizationError):
             return InDoubt(f"{doing}: {reason(first)}")
-        return translate(first, doing, otherwise)
+        name = self._slot.settings.slot_id
+        return translate(first, doing, otherwise, operation="Write", name=name)
 
 
 def await_result(producer: KafkaProducer, result: Any, timeout_s: float, doing: str) -> None:

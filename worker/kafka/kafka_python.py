@@ -25,15 +25,21 @@ def connect(settings: ClientSettings) -> Broker:
 
     Raises:
         Unavailable: nobody answers, within five seconds.
+        LinkRefused: somebody answers, and one of both does not trust the other.
         UnknownTopic: there is no topic of that name.
-        NotAuthorized: the broker forbids to look.
+        NotAuthorized: the broker forbids to read the topic, to write the others, or to use the
+            group or the transactional id.
     """
     quieten()
-    consumer = connected(KafkaConsumer, consumer_config(settings), settings.bootstrap_servers)
+    consumer = connected(
+        KafkaConsumer, consumer_config(settings), settings.bootstrap_servers, settings.security
+    )
     questions = ClusterQuestions(consumer)
     try:
         timeout_s = settings.request_timeout_ms / 1_000
-        questions.partitions(settings.topic, timeout_s)
+        questions.partitions(settings.topic, timeout_s, "Read")
+        for topic in settings.written_topics:
+            questions.partitions(topic, timeout_s, "Write")
         questions.send_away(settings.group, settings.slot_id, timeout_s)
         slot = Slot(settings, questions)
         with suppress(Unavailable):  # Then the first transaction does it.

@@ -273,6 +273,8 @@ def test_the_slot_and_the_timeouts_reach_the_client(settings: WorkerSettings) ->
             transaction_timeout_ms=3,
             session_timeout_ms=4,
             max_poll_interval_ms=5,
+            security=changed,
+            written_topics=("tuwen.verdicts", "tuwen.dead-letters"),
         )
     ]
 

@@ -42,15 +42,38 @@ def test_an_error_becomes_the_workers(
     [
         (client.TopicAuthorizationFailedError({"tuwen.posts"}), "topic tuwen.posts"),
         (client.GroupAuthorizationFailedError("tuwen"), "group tuwen"),
-        (client.TransactionalIdAuthorizationFailedError(), "transactional id"),
+        (client.TransactionalIdAuthorizationFailedError(), "transactional id slot-0"),
+        # The client wraps some, and gives one as text alone.
+        (client.KafkaError(client.ClusterAuthorizationFailedError()), "cluster"),
+        (client.KafkaError("Unexpected: [Error 31] ClusterAuthorizationFailedError"), "cluster"),
     ],
 )
 def test_what_is_forbidden_is_named(error: client.KafkaError, resource: str) -> None:
     """An operator needs to know which ACL to grant."""
-    translated_error = translate(error, "reading", Unavailable)
+    translated_error = translate(error, "reading", Unavailable, "Read", "slot-0")
     assert isinstance(translated_error, NotAuthorized)
     assert translated_error.resource == resource
-    assert resource in str(translated_error)
+    assert f"on {resource}: grant it" in str(translated_error)
+
+
+@pytest.mark.parametrize(
+    ("error", "command"),
+    [
+        (client.TopicAuthorizationFailedError({"posts"}), "--operation Write --topic posts"),
+        (client.GroupAuthorizationFailedError("tuwen"), "--operation Read --group tuwen"),
+        (
+            client.TransactionalIdAuthorizationFailedError(),
+            "--operation Write --transactional-id slot-0",
+        ),
+        (client.ClusterAuthorizationFailedError(), "--operation IdempotentWrite --cluster"),
+    ],
+)
+def test_a_missing_right_is_told_with_how_to_grant_it(
+    error: client.KafkaError, command: str
+) -> None:
+    """With the operation that is needed, under the names that Kafka's own tool takes."""
+    told = str(translate(error, "writing", Unavailable, "Write", "slot-0"))
+    assert told.endswith(f"kafka-acls.sh --add --allow-principal User:… {command}")
 
 
 def test_no_error_of_the_client_passes() -> None:

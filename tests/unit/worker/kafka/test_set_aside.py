@@ -22,7 +22,7 @@ def test_an_emptied_fetch_is_gone_before_the_client_is_polled() -> None:
     member = cast("Any", object.__new__(GroupConsumer))
     member._coordinator = SimpleNamespace(rejoining=False)
     member._fetcher = fetcher
-    member._consumer = SimpleNamespace(poll=poll)
+    member._consumer = SimpleNamespace(poll=poll, _manager=None)
     with pytest.raises(Polled) as seen:
         member.poll(0.0, 1)
     assert seen.value.args == (None,)

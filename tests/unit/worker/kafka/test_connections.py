@@ -1,0 +1,123 @@
+"""What kafka-python forgets of its connections, and what is kept of it."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import kafka.errors as client
+import pytest
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+
+from worker.errors import LinkRefused, Unavailable
+from worker.kafka.connections import Connections, _last_words_first, answered, unreachable
+from worker.link_settings import SecuritySettings
+
+REFUSED = client.SaslAuthenticationFailedError("no")
+
+
+@pytest.fixture
+def sasl(tmp_path: Path) -> SecuritySettings:
+    """A user with a password in a file."""
+    (tmp_path / "password").write_text("first\n")
+    return SecuritySettings(
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-256",
+        sasl_user="labeller",
+        sasl_password_file=tmp_path / "password",
+    )
+
+
+@pytest.fixture
+def connections(sasl: SecuritySettings) -> Iterator[Connections]:
+    """Connections that none was made of yet."""
+    net = NetworkSelector()
+    yield Connections(net, sasl, bootstrap_servers=["127.0.0.1:1"])
+    net.close()
+
+
+def test_what_came_with_the_end_is_heard_before_the_end() -> None:
+    """A broker that refuses a password says so and hangs up at once."""
+    end = client.KafkaConnectionError("socket disconnected")
+    received = iter([(b"some", None), (b"last words", end)])
+    receive = _last_words_first(lambda: next(received))
+    assert [receive(), receive(), receive()] == [
+        (b"some", None),
+        (b"last words", None),
+        (b"", end),
+    ]
+
+
+def test_a_refused_password_is_not_tried_again_until_one_was_believed(
+    connections: Connections,
+) -> None:
+    """Attempts count against the user; a broker that believed it once may do so again."""
+    connections._note_failure(REFUSED)
+    with pytest.raises(client.SaslAuthenticationFailedError):
+        connections.get_connection("bootstrap-0")
+    connections._note_success(True)
+    connections._note_failure(REFUSED)
+    with pytest.raises(client.UnknownBrokerIdError):  # it is looked for
+        connections.get_connection("no such broker")
+
+
+def test_a_timeout_does_not_hide_why_the_attempt_before_failed(connections: Connections) -> None:
+    """The time for the last attempt may be up before it can fail for the true reason."""
+    connections._note_failure(REFUSED)
+    connections._note_failure(client.RequestTimedOutError("Request timed out after 3 ms"))
+    assert connections.failure is REFUSED
+    gone = client.KafkaConnectionError("111 ECONNREFUSED")
+    connections._note_failure(gone)
+    assert connections.failure is gone
+    connections._note_success(True)
+    assert connections.failure is None
+
+
+def test_a_password_is_read_anew_for_each_connection(
+    connections: Connections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And while its file is gone, the one that was known before is tried."""
+    used: list[str] = []
+
+    async def connect(_self: Any, _node: Any, conn: Any, **_: Any) -> None:
+        used.append(conn.config["sasl_plain_password"])
+
+    monkeypatch.setattr(KafkaConnectionManager, "_connect", connect)
+    heard = SimpleNamespace(add_callback=lambda _: None, add_errback=lambda _: None)
+
+    def once() -> None:
+        conn = SimpleNamespace(
+            config={"sasl_plain_password": "known before"}, init_future=heard, close_future=heard
+        )
+        asyncio.run(connections._connect(None, conn))
+
+    once()
+    (tmp_path / "password").write_text("second\n")
+    once()
+    (tmp_path / "password").unlink()
+    once()
+    assert used == ["first", "second", "known before"]
+
+
+def test_who_does_not_answer_for_want_of_trust_is_told_so(connections: Connections) -> None:
+    """Of a client that runs, kafka-python only tells that time was up."""
+    with pytest.raises(Unavailable, match=r"^asking: KafkaTimeoutError$"), answered(None, "asking"):
+        raise client.KafkaTimeoutError
+    connections._note_failure(REFUSED)
+    with (
+        pytest.raises(LinkRefused, match=r"^Kafka at 127\.0\.0\.1:1: the broker does not accept"),
+        answered(connections, "asking"),
+    ):
+        raise client.KafkaTimeoutError
+
+
+def test_a_broker_that_is_not_there_is_told_with_its_address(sasl: SecuritySettings) -> None:
+    """As before there was any security."""
+    told = unreachable(client.KafkaConnectionError("111 ECONNREFUSED"), "127.0.0.1:1", sasl)
+    assert not isinstance(told, LinkRefused)
+    assert str(told) == (
+        "no Kafka answers at 127.0.0.1:1 (KafkaConnectionError: 111 ECONNREFUSED): start it, or "
+        "name another with TUWEN_BOOTSTRAP_SERVERS"
+    )
