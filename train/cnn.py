@@ -2,7 +2,8 @@
 
 `brief`: Conv 32 3×3, MaxPool, Flatten, Dense 64, and one head, a sigmoid where there are two
 labels and a softmax otherwise. `compact`: 86,000 parameters with batch normalisation, and a second
-head that says what the image itself shows, where the corpus tells.
+head that says what the image itself shows, where the corpus tells. Somebody's own model has the
+heads of `compact`.
 """
 
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any, Final
 
 from features.images import decoder_version
 from schemas.manifest import ImageInput
+from train.keras_file import SCALES, sized
+from train.own_cnn import MAP, VECTOR, body
 from train.quiet_keras import load
-from train.settings import Cnn
+from train.settings import Cnn, NamedCnn, OwnCnn
 
 SCORES, REGIONS = "image.scores", "image.regions"
 _REGIONS_SIDE_MAX = 4
@@ -27,7 +30,7 @@ _COMPACT_STAGES = (((16, 2), (16, 1)), ((16, 1), (32, 1)), ((48, 1), (48, 1)), (
 
 # On zh_pairs_dev a side of 64 gave `compact` .801 and one of 48 .795 (standard error .009), for 1.6
 # times the cost to serve and to train.
-_SIDES: Final[dict[Cnn, int]] = {"compact": 48, "brief": 64}
+_SIDES: Final[dict[NamedCnn, int]] = {"compact": 48, "brief": 64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +50,30 @@ class Heads:
 
 
 def image_input(cnn: Cnn) -> ImageInput:
-    """What the CNN takes: stretched to a square, in RGB."""
+    """What the CNN takes: stretched to a square, in RGB; somebody's own takes what it takes."""
+    if isinstance(cnn, OwnCnn):
+        return sized(cnn.height, cnn.width, cnn.channels)
     side = _SIDES[cnn]
     return ImageInput(height=side, width=side, decoder_version=decoder_version())
 
 
 def build(cnn: Cnn, image: ImageInput, heads: Heads) -> Any:
-    """A new keras.Model whose output is a dict of logits by head."""
+    """A new keras.Model whose output is a dict of logits by head; of somebody's own model
+    `image.regions` are among them.
+    """
     _, keras = load()
     shape = (image.height, image.width, image.channels)
     pixels = keras.layers.Input(shape, dtype="uint8", name="pixels")
-    hidden = _brief(pixels) if cnn == "brief" else _compact(pixels)
+    beside: dict[str, Any] = {}
+    if isinstance(cnn, OwnCnn):
+        hidden, beside[REGIONS] = _own(pixels, cnn, heads)
+    else:
+        hidden = _brief(pixels) if cnn == "brief" else _compact(pixels)
     outputs = {
         head: keras.layers.Dense(width, name=f"{head}_logits")(hidden)
         for head, width in heads.widths(cnn).items()
     }
-    return keras.Model(pixels, outputs, name=cnn)
+    return keras.Model(pixels, outputs | beside, name="own" if beside else cnn)
 
 
 def with_outputs(model: Any) -> Any:
@@ -70,9 +81,12 @@ def with_outputs(model: Any) -> Any:
     `image.regions` [N,R,C], the last feature map before it loses its places, in few regions.
     """
     _, keras = load()
-    logits = list(model.output.values())
+    outputs = dict(model.output)
+    regions = outputs.pop(REGIONS, None)
+    logits = list(outputs.values())
     scores = logits[0] if len(logits) == 1 else keras.layers.Concatenate(name="scores")(logits)
-    regions = _regions([layer.output for layer in model.layers])
+    if regions is None:
+        regions = _regions([layer.output for layer in model.layers])
     return keras.Model(model.input, {SCORES: scores, REGIONS: regions}, name=model.name)
 
 
@@ -82,6 +96,16 @@ def _regions(tensors: list[Any]) -> Any:
     side = -(-max(last.shape[1:3]) // _REGIONS_SIDE_MAX)
     pooled = last if side == 1 else keras.layers.AveragePooling2D(side, padding="same")(last)
     return keras.layers.Reshape((-1, last.shape[3]), name="regions")(pooled)
+
+
+def _own(pixels: Any, cnn: OwnCnn, heads: Heads) -> tuple[Any, Any]:
+    """Vector and regions; a model without a feature map has the vector as its one region."""
+    _, keras = load()
+    scaled = keras.layers.Rescaling(*SCALES[cnn.scale])(pixels)
+    found = body(cnn, heads.labels_count)(scaled)
+    if MAP in found:
+        return found[VECTOR], _regions([found[MAP]])
+    return found[VECTOR], keras.layers.Reshape((1, -1), name="regions")(found[VECTOR])
 
 
 def _brief(pixels: Any) -> Any:

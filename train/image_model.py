@@ -32,14 +32,16 @@ from train.cnn import (
 from train.errors import CollapsedError
 from train.image_rows import ImageRows
 from train.quiet_keras import load
-from train.settings import TrainSettings
+from train.settings import NamedCnn, OwnCnn, TrainSettings
 from train.side_by_side import Curve, FittedCnn, Lesson, fit_side_by_side
 from train.unseen import Fitted, Floats, Unseen, joined, unseen_scores
 
 RUNS_MAX: Final = 3
 _WATCHED_SHARE: Final = 10
 _WATCHED_ROWS_MAX: Final = 500
-_RATE: Final = {"compact": 3e-3, "brief": 3e-4}
+_RATE: Final[dict[NamedCnn, float]] = {"compact": 3e-3, "brief": 3e-4}
+# What it knows already should not be lost in the first steps.
+_RATE_OF_OWN: Final = 1e-3
 _WEIGHT_DECAY: Final = 0.02
 # How much better than the shares of the labels a run must tell the watched rows.
 _LEARNED_MIN: Final = 0.02
@@ -256,7 +258,7 @@ def _step(
     tf, keras = load()
     optimizer = keras.optimizers.AdamW(_one_cycle(_rate(settings), steps), _WEIGHT_DECAY)
     optimizer.build(model.trainable_variables)
-    change = augmented if settings.cnn == "compact" else mirrored
+    change = mirrored if settings.cnn == "brief" else augmented
 
     @tf.function  # type: ignore[untyped-decorator, unused-ignore]  # TensorFlow has no types.
     def step(pixels: Any, taught: dict[str, Any], seed: Any) -> None:
@@ -271,7 +273,8 @@ def _step(
 
 
 def _rate(settings: TrainSettings) -> float:
-    return settings.image_rate or _RATE[settings.cnn]
+    by_cnn = _RATE_OF_OWN if isinstance(settings.cnn, OwnCnn) else _RATE[settings.cnn]
+    return settings.image_rate or by_cnn
 
 
 def _one_cycle(rate: float, steps: int) -> Any:

@@ -1,12 +1,14 @@
 """What can be chosen in training, and what is chosen unless said otherwise."""
 
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
 from train.errors import SettingError
 
-Cnn = Literal["compact", "brief"]
+NamedCnn = Literal["compact", "brief"]
+Scale = Literal["0-255", "0-1", "-1..1"]
 ImageScoring = Literal["held-out", "out-of-fold"]
 ClassWeight = Literal["balanced", "none"]
 
@@ -14,6 +16,22 @@ SMALL_CORPUS_IMAGES: Final = 4500
 EPOCHS_SMALL: Final = 6
 EPOCHS: Final = 24
 HELD_OUT_FOLDS: Final = 5
+
+
+class OwnCnn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody's own Keras model: what `train.own_cnn.described` found in its file."""
+
+    file: str
+    """Absolute, for the processes that train side by side."""
+    sha256: str
+    height: int
+    width: int
+    channels: Literal[1, 3]
+    scale: Scale
+    """What it is fed."""
+
+
+Cnn = NamedCnn | OwnCnn
 
 
 class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,12 +44,13 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The fusion strategies to train, as `train/fusion/` names them, or all. Of several one is
     chosen by cross-validation; one alone is exported as it is, and takes minutes less."""
     cnn: Cnn = "compact"
-    """`compact` is better and smaller; `brief` is Conv 32, MaxPool, Dense 64, one head."""
+    """`compact` is better and smaller; `brief` is Conv 32, MaxPool, Dense 64, one head. Or a model
+    of your own, which goes on learning from the weights in its file, with our heads."""
     epochs: int | None = None
     """Passes over the training images; None takes 6 for up to 4,500 images, else 24."""
     image_rate: float | None = None
-    """The highest learning rate of the CNN; None takes .003 for `compact`, .0003 for `brief`. Lower
-    it when runs collapse, and give more epochs then."""
+    """The highest learning rate of the CNN; None takes .003 for `compact`, .0003 for `brief`, .001
+    for one of your own. Lower it when runs collapse, and give more epochs then."""
     image_scoring: ImageScoring | None = None
     """Where fusion gets scores of images from that the CNN never saw. `held-out`: a fifth of the
     images is kept from the CNN, one training in all. `out-of-fold`: a CNN per fold scores the
@@ -95,9 +114,15 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """What models.json and the manifest say of them: of the user words, how many there are."""
+        """What models.json and the manifest say of them: of the user words how many there are, of
+        a CNN's file its name and content, and not where it lay.
+        """
         said: dict[str, Any] = msgspec.to_builtins(self)
-        return said | {"text_user_words": len(self.text_user_words)}
+        said["text_user_words"] = len(self.text_user_words)
+        if isinstance(self.cnn, OwnCnn):
+            said["cnn"] = Path(self.cnn.file).name
+            said |= {"cnn_sha256": self.cnn.sha256, "cnn_scale": self.cnn.scale}
+        return said
 
     def resolved(self, images: int) -> "TrainSettings":
         """The same with nothing left to the number of images."""

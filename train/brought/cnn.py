@@ -5,30 +5,25 @@ taken off, since fusion wants the logits beneath.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.images import decoder_version
 from schemas.manifest import ImageInput
 from train.calibration import Calibration
 from train.errors import BroughtError
+from train.keras_file import SCALES, check_activations, image_of, loaded, scale_of
 from train.quiet_keras import load
+from train.settings import Scale
 from train.unseen import Floats
 
-Scale = Literal["0-255", "0-1", "-1..1"]
 Output = Literal["sigmoid", "softmax", "logits"]
 Colours = Literal["rgb", "bgr"]
 
 SCORES: Final = "image.scores"
-_SCALES: Final[dict[str, tuple[float, float]]] = {
-    "0-255": (1.0, 0.0),
-    "0-1": (1 / 255, 0.0),
-    "-1..1": (1 / 127.5, -1.0),
-}
 _ACTIVATIONS: Final[dict[str, Output]] = {
     "sigmoid": "sigmoid",
     "softmax": "softmax",
@@ -100,9 +95,9 @@ class BroughtCnn:
 
 def read_cnn(file: Path, options: CnnOptions, labels: Sequence[str]) -> BroughtCnn:
     """What serving can make of a saved CNN; `labels` in their order. Raises BroughtError."""
-    owner, stripped = _loaded(file), _loaded(file)
+    owner, stripped = loaded(file), loaded(file)
     image = _image(owner, options)
-    options = _scaled(owner, options)
+    options = replace(options, scale=scale_of(owner, options.scale))
     output = _strip(stripped, options.output)
     columns = int(owner.output.shape[-1])
     order = _order(columns, output, options.labels, labels)
@@ -116,72 +111,23 @@ def owner_predict(owner: Any, pixels: NDArray[np.uint8], options: CnnOptions) ->
     """The owner's `.predict` of pixels scaled as the owner scaled them."""
     if not len(pixels):
         return np.empty((0, owner.output.shape[-1]))
-    factor, offset = _SCALES[options.scale or "0-255"]
+    factor, offset = SCALES[options.scale or "0-255"]
     given = pixels[..., ::-1] if options.colours == "bgr" else pixels
     scaled = (given.astype(np.float32) * np.float32(factor)) + np.float32(offset)
     return np.asarray(owner.predict(scaled, batch_size=_ROWS, verbose=0), np.float64)
 
 
-def _loaded(file: Path) -> Any:
-    if file.suffix not in {".keras", ".h5", ".hdf5"}:
-        raise BroughtError(f"{file} is no Keras file: save the model as model.keras")
-    _, keras = load()
-    try:
-        model = keras.models.load_model(file, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError) as error:
-        raise BroughtError(
-            f"{file} cannot be read: {str(error).splitlines()[0]}; a Lambda layer or a class of "
-            "your own must be replaced by layers of Keras before saving"
-        ) from error
-    if not isinstance(model, keras.Sequential):
-        return model
-    if not model.built:
-        raise BroughtError(f"{file} holds layers without weights: fit the model, then save it")
-    # By itself it has no output until it is called.
-    return keras.Model(model.inputs, model.outputs[0])
-
-
 def _image(model: Any, options: CnnOptions) -> ImageInput:
     """How bytes become what the model takes."""
-    inputs, outputs = model.inputs or [], model.outputs or []
-    if len(inputs) != 1 or len(outputs) != 1 or isinstance(model.output, dict):
-        raise BroughtError(
-            f"the CNN has {len(inputs)} inputs and {len(outputs)} outputs by name or number; one "
-            "picture in and one tensor of labels out can be served"
-        )
-    shape, out = tuple(inputs[0].shape[1:]), tuple(outputs[0].shape[1:])
-    if len(shape) != 3 or len(out) != 1 or None in out:
-        raise BroughtError(f"the CNN takes {shape} and gives {out}, and not (H, W, C) and (K,)")
-    height, width, channels = shape
-    if None in shape:
-        raise BroughtError(
-            f"the CNN takes pictures of any size, {shape}: build it anew with the size that it "
-            "was trained on, keras.Input((64, 64, 3)), and set its weights"
-        )
-    if channels not in {1, 3}:
-        raise BroughtError(f"the CNN takes {channels} channels, {shape}; the last must be 1 or 3")
-    if channels == 1 and options.colours == "bgr":
+    image = image_of(model)
+    if image.channels == 1 and options.colours == "bgr":
         raise BroughtError("the CNN takes grey pictures, which have no --cnn-colours bgr")
-    if channels == 1:
-        return ImageInput(height, width, 1, "L", decoder_version=decoder_version())
-    return ImageInput(height, width, decoder_version=decoder_version())
-
-
-def _scaled(model: Any, options: CnnOptions) -> CnnOptions:
-    """The options with a scale; a model that scales for itself takes bytes."""
-    if options.scale is not None:
-        return options
-    if not {type(layer).__name__ for layer in model.layers} & {"Rescaling", "Normalization"}:
-        raise BroughtError(
-            "the CNN does not scale its pixels, so they were scaled before it: say how by "
-            "--cnn-scale 0-1, -1..1, or 0-255 for not at all"
-        )
-    return CnnOptions(options.labels, options.output, "0-255", options.colours, options.embedding)
+    return image
 
 
 def _strip(model: Any, said: Output | None) -> Output:
     """Take the activation off the end of the model; gives which it was."""
-    _check_activations(model)
+    check_activations(model)
     last = model.layers[-1]
     name = getattr(getattr(last, "activation", None), "__name__", type(last).__name__.lower())
     found = _ACTIVATIONS.get(name)
@@ -195,17 +141,6 @@ def _strip(model: Any, said: Output | None) -> Output:
     _, keras = load()
     last.activation = keras.activations.linear
     return found
-
-
-def _check_activations(model: Any) -> None:
-    """Refuse an exact gelu, which tf2onnx turns into an operator that ONNX does not have."""
-    for layer in model._flatten_layers():  # noqa: SLF001 -- Keras has no public walk of nested layers.
-        activation = getattr(layer, "activation", None)
-        if getattr(activation, "__name__", "") == "gelu":
-            raise BroughtError(
-                f"layer {layer.name!r} uses the exact gelu, which ONNX cannot express: train with "
-                "keras.activations.gelu(x, approximate=True) or relu"
-            )
 
 
 def _order(
@@ -234,7 +169,7 @@ def _with_bytes(
     """A model from uint8[N,H,W,C] to logits in the order of the labels."""
     _, keras = load()
     pixels = keras.Input((image.height, image.width, image.channels), dtype="uint8", name="pixels")
-    factor, offset = _SCALES[options.scale or "0-255"]
+    factor, offset = SCALES[options.scale or "0-255"]
     given = keras.layers.Rescaling(factor, offset)(pixels)
     if options.colours == "bgr":
         given = keras.ops.flip(given, axis=-1)

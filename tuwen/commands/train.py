@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import msgspec
 import typer
 
 from schemas.manifest import LabelsFrom
 from schemas.models import Choice
+from train.errors import SettingError
 from train.label_origin import figure_name, origin_line
-from train.settings import ClassWeight, Cnn, ImageScoring, TrainSettings
+from train.settings import ClassWeight, Cnn, ImageScoring, NamedCnn, Scale, TrainSettings
 from tuwen.application import application
 from tuwen.own_strategies import of_training
 from tuwen.screen import drawn, err, out
@@ -31,7 +32,16 @@ OWN_STRATEGY = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE.py", help="A strategy of your own, besides those there are."),
 ]
-CNN = Annotated[Cnn, typer.Option(help="compact is better and smaller; brief is one layer.")]
+CNN = Annotated[
+    str,
+    typer.Option(
+        metavar="compact|brief|FILE.keras",
+        help="compact is better and smaller, brief is one layer; or a model of your own.",
+    ),
+]
+CNN_SCALE = Annotated[
+    Scale | None, typer.Option(help="Pixels of your own model, unless it scales for itself.")
+]
 EPOCHS = Annotated[
     int | None,
     typer.Option(min=1, help="Passes over the images. [default: by the corpus's size]"),
@@ -70,7 +80,8 @@ def train(
     models: Annotated[Path, typer.Option("--out", metavar="MODELS", help="A new folder.")],
     strategy: STRATEGY = None,
     own_strategy: OWN_STRATEGY = None,
-    cnn: CNN = DEFAULTS.cnn,
+    cnn: CNN = "compact",
+    cnn_scale: CNN_SCALE = None,
     epochs: EPOCHS = None,
     image_rate: IMAGE_RATE = DEFAULTS.image_rate,
     image_scoring: IMAGE_SCORING = DEFAULTS.image_scoring,
@@ -90,7 +101,7 @@ def train(
     """
     settings = TrainSettings(
         strategies=tuple(strategy) if strategy else DEFAULTS.strategies,
-        cnn=cnn,
+        cnn=_cnn(cnn, cnn_scale),
         epochs=epochs,
         image_rate=image_rate,
         image_scoring=image_scoring,
@@ -116,6 +127,20 @@ def train(
         return
     for line in summary_lines(summary, models, origin):
         out().print(line, markup=False)
+
+
+def _cnn(named: str, scale: Scale | None) -> Cnn:
+    """One of ours, or what the file of somebody's own holds."""
+    if named not in get_args(NamedCnn):
+        from train.keras_file import SUFFIXES
+        from train.own_cnn import described
+
+        if Path(named).suffix not in SUFFIXES:
+            raise SettingError(f"--cnn {named}: compact, brief, or the file of a Keras model")
+        return described(Path(named), scale)
+    if scale is not None:
+        raise SettingError(f"--cnn-scale is for a model of your own, and not for {named}")
+    return cast("NamedCnn", named)
 
 
 def _user_words(file: Path | None) -> tuple[str, ...]:

@@ -77,3 +77,14 @@ def test_flags_become_settings_and_a_collapse_is_one_line(
     )
     assert seen == [expected]
     assert capsys.readouterr().err.endswith("all 3 runs of the CNN collapsed\n")
+
+
+def test_a_scale_is_for_a_model_of_ones_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Ours scale for themselves; and what is neither of ours nor a file is named."""
+    start = ["train", "corpus", "--out", str(tmp_path / "models")]
+    assert run([*start, "--cnn", "brief", "--cnn-scale", "0-1"]) != 0
+    assert "--cnn-scale is for a model of your own, and not for brief" in capsys.readouterr().err
+    assert run([*start, "--cnn", "large"]) != 0
+    assert "--cnn large: compact, brief, or the file of a Keras model" in capsys.readouterr().err
