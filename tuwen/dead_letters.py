@@ -9,7 +9,7 @@ from typing import Final
 from schemas.dead_letter import Failure, failure, omitted, replays, split
 from schemas.replay import Choice
 from tuwen.failures import Failed, Refused
-from tuwen.kafka_client import read_all, reader, record_at
+from tuwen.kafka_client import Address, read_all, reader, record_at
 from worker.messages import Headers, Partition, Record
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -47,9 +47,9 @@ class DeadLetter:
         return omitted(self.record.headers)
 
 
-def read(servers: str, topic: str) -> Iterator[DeadLetter]:
+def read(kafka: Address, topic: str) -> Iterator[DeadLetter]:
     """Read all dead letters that are there now."""
-    for record in read_all(servers, [topic]):
+    for record in read_all(kafka, [topic]):
         yield of(record)
 
 
@@ -58,7 +58,7 @@ def of(record: Record) -> DeadLetter:
     return DeadLetter(record, failure(record.headers), split(record.headers)[0])
 
 
-def find(servers: str, topic: str, place: str) -> DeadLetter:
+def find(kafka: Address, topic: str, place: str) -> DeadLetter:
     """Read the one at PARTITION:OFFSET.
 
     Raises:
@@ -69,7 +69,7 @@ def find(servers: str, topic: str, place: str) -> DeadLetter:
     if found is None:
         raise Refused(f"{place!r} is no PARTITION:OFFSET: `tuwen dead-letters list` prints them")
     partition, offset = map(int, found.groups())
-    with reader(servers, [topic], "beginning") as client:
+    with reader(kafka, [topic], "beginning") as client:
         record = record_at(client, Partition(topic, partition), offset)
     if record is None:
         raise Failed(f"there is no dead letter at {place} of {topic}: `tuwen dead-letters list`")

@@ -31,6 +31,11 @@ EXTRAS: Final = {
 }
 """The extra that brings a package which the serving installation does not have."""
 
+SETTING_ERRORS: Final = frozenset(
+    {"BadRules", "LinkFileRefused", "Refused", "SettingError", "SettingsError"}
+)
+"""Errors of what was asked for: nothing was begun."""
+
 WORK_ERRORS: Final = frozenset(
     {
         "BrokerError",
@@ -68,7 +73,7 @@ def explain(fault: BaseException) -> Failure:
     names = {kind.__name__ for kind in type(fault).__mro__}
     if "ClickException" in names:
         return _usage(fault)
-    if names & {"BadRules", "Refused", "SettingError", "SettingsError"}:
+    if names & SETTING_ERRORS:
         return Failure(str(fault), REFUSED)
     if names & WORK_ERRORS:
         return Failure(str(fault), FAILED)

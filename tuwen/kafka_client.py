@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 from tuwen.failures import Failed
-from worker.errors import LinkRefused, Unavailable
-from worker.kafka.client_errors import translated
+from worker.errors import LinkRefused, NotAuthorized, Unavailable
+from worker.kafka.client_errors import Operation, translate, translated
 from worker.kafka.cluster_questions import ClusterQuestions
-from worker.kafka.connections import connected
+from worker.kafka.connections import connected, distrust
 from worker.kafka.exact_records import ExactRecords
 from worker.link_settings import LinkSettings
 from worker.messages import Partition, Record
@@ -32,21 +33,22 @@ FIND_TIMEOUT_MS: Final = 3_000
 
 
 @contextmanager
-def admin(servers: Address) -> Iterator[Any]:
+def admin(kafka: Address) -> Iterator[Any]:
     """Connect for questions and topics."""
-    client = _connect(KafkaAdminClient, servers)
+    client = _connect(KafkaAdminClient, kafka)
     try:
-        yield client
+        with _trusting(client, "Create"):
+            yield client
     finally:
         client.close()
 
 
 @contextmanager
-def producer(servers: Address) -> Iterator[Any]:
+def producer(kafka: Address) -> Iterator[Any]:
     """Connect for sending; what was not flushed is not waited for."""
     client = _connect(
         KafkaProducer,
-        servers,
+        kafka,
         acks="all",
         enable_idempotence=True,
         linger_ms=10,
@@ -56,14 +58,15 @@ def producer(servers: Address) -> Iterator[Any]:
         max_block_ms=5_000,
     )
     try:
-        yield client
+        with _trusting(client, "Write"):
+            yield client
     finally:
         client.close(timeout=1)
 
 
-def begin_transactions(servers: Address) -> None:
+def begin_transactions(kafka: Address) -> None:
     """Let a new broker make its transaction log now, and not while the first post waits."""
-    client = _connect(KafkaProducer, servers, transactional_id="tuwen-first")
+    client = _connect(KafkaProducer, kafka, transactional_id="tuwen-first")
     try:
         client.init_transactions()
     finally:
@@ -71,14 +74,14 @@ def begin_transactions(servers: Address) -> None:
 
 
 @contextmanager
-def reader(servers: Address, topics: Sequence[str], start: Start) -> Iterator[Any]:
+def reader(kafka: Address, topics: Sequence[str], start: Start) -> Iterator[Any]:
     """Connect for reading all partitions of these topics, read_committed, without a group.
 
     Its polls give `worker.messages.Record`s: byte for byte, headers that are no UTF-8 included.
     """
     client = _connect(
         KafkaConsumer,
-        servers,
+        kafka,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -96,18 +99,38 @@ def reader(servers: Address, topics: Sequence[str], start: Start) -> Iterator[An
             client.seek_to_end(*partitions)
             for partition in partitions:
                 client.position(partition, timeout_ms=5_000)
-        yield client
+        with _trusting(client, "Read"):
+            yield client
     finally:
         client.close(autocommit=False)
 
 
 def _partitions(client: Any, topic: str) -> list[Any]:
-    count = ClusterQuestions(client).partitions(topic, QUESTION_S)
+    count = ClusterQuestions(client).partitions(topic, QUESTION_S, "Read")
     return [TopicPartition(topic, number) for number in range(count)]
 
 
-def _connect(kind: Any, to: Address, **settings: Any) -> Any:
-    link = LinkSettings(bootstrap_servers=to) if isinstance(to, str) else to
+def servers_of(kafka: Address) -> str:
+    """Give host and port of the brokers."""
+    return kafka if isinstance(kafka, str) else kafka.bootstrap_servers
+
+
+@contextmanager
+def _trusting(client: Any, operation: Operation) -> Iterator[None]:
+    """Say which right is missing for what is done inside, or who does not trust whom by now."""
+    try:
+        yield
+    except KafkaError as error:
+        told = distrust(getattr(client, "_manager", None)) or translate(
+            error, "asking Kafka", Unavailable, operation
+        )
+        if isinstance(told, LinkRefused | NotAuthorized):
+            raise told from error
+        raise
+
+
+def _connect(kind: Any, kafka: Address, **settings: Any) -> Any:
+    link = LinkSettings(bootstrap_servers=kafka) if isinstance(kafka, str) else kafka
     servers = link.bootstrap_servers
     config = {"bootstrap_servers": servers.split(","), **COMMON, **settings}
     try:
@@ -125,9 +148,9 @@ def polled(client: Any, timeout_ms: int, records_max: int = 5_000) -> list[Recor
     return [record for records in by_partition.values() for record in records]
 
 
-def read_all(servers: Address, topics: Sequence[str]) -> Iterator[Record]:
+def read_all(kafka: Address, topics: Sequence[str]) -> Iterator[Record]:
     """Read all that is committed in these topics now, from their beginning to their end."""
-    with reader(servers, topics, "beginning") as client, translated(f"reading {topics[0]!r}"):
+    with reader(kafka, topics, "beginning") as client, translated(f"reading {topics[0]!r}"):
         # With isolation read_committed these are the last stable offsets.
         ends = client.end_offsets(client.assignment())
         while any(client.position(p, timeout_ms=5_000) < end for p, end in ends.items()):

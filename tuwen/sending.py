@@ -13,7 +13,9 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.post import Post
 from tuwen.failures import Failed
+from worker.errors import NotAuthorized, Unavailable
 from worker.images.file import reference_to
+from worker.kafka.client_errors import translate
 
 UNSETTLED_MAX: Final = 5_000
 SETTLE_TIMEOUT_S: Final = 15.0
@@ -166,7 +168,10 @@ class Sender:
         except KafkaError as error:
             raise self._refused(origin, error) from error
 
-    def _refused(self, origin: str, error: KafkaError) -> Failed:
+    def _refused(self, origin: str, error: KafkaError) -> Exception:
+        forbidden = translate(error, f"sending {origin}", Unavailable, "Write")
+        if isinstance(forbidden, NotAuthorized):
+            return forbidden
         if isinstance(error, MessageSizeTooLargeError):
             return Failed(f"{origin} is larger than topic {self._topic!r} takes: shorten it")
         return Failed(

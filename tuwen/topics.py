@@ -1,11 +1,12 @@
 """The three topics of a deployment: create them, or say what is wrong with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError
 
+from worker.kafka.client_errors import forbidden
 from worker.settings import WorkerSettings
 
 RECORD_BYTES_MAX: Final = 1_048_588
@@ -30,7 +31,6 @@ def create(
     admin: Any, settings: WorkerSettings, partitions: int, replication: int
 ) -> Sequence[Topic]:
     """Create those that are missing; the others stay as they are."""
-    before = counts(admin)
     wanted = {
         settings.posts_topic: {},
         settings.verdicts_topic: {},
@@ -39,12 +39,13 @@ def create(
             "retention.ms": str(30 * DAY_MS),
         },
     }
+    before = counts(admin, wanted)
     missing = [name for name in wanted if name not in before]
     for name in missing:
         _create_one(admin, name, partitions, replication, wanted[name])
     if missing:
         admin.wait_for_topics(missing)
-    after = counts(admin)
+    after = counts(admin, wanted)
     return [Topic(name, after.get(name, 0), name in missing) for name in wanted]
 
 
@@ -64,14 +65,24 @@ def _create_one(
 
 def present(admin: Any, settings: WorkerSettings) -> Sequence[Topic]:
     """Look at the three topics."""
-    found = counts(admin)
     names = (settings.posts_topic, settings.verdicts_topic, settings.dead_letters_topic)
+    found = counts(admin, names)
     return [Topic(name, found.get(name, 0)) for name in names]
 
 
-def counts(admin: Any) -> Mapping[str, int]:
-    """Count the partitions of every topic."""
-    return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+def counts(admin: Any, names: Iterable[str]) -> Mapping[str, int]:
+    """Count the partitions of those of these topics that exist.
+
+    Raises NotAuthorized where one may not be looked at: it would pass for one that is not there.
+    """
+    found = {}
+    for topic in admin.describe_topics(list(names)):
+        name = topic["name"]
+        if topic["error_code"] == TopicAuthorizationFailedError.errno:
+            raise forbidden("topic", name, "Describe", f"looking up topic {name!r}")
+        if topic["partitions"]:
+            found[name] = len(topic["partitions"])
+    return found
 
 
 def faults(topics: Sequence[Topic]) -> Sequence[str]:

@@ -94,8 +94,7 @@ def show(
     if place is not None and choice != Choice():
         raise Refused("a PARTITION:OFFSET names one dead letter: leave out what chooses others")
     if place is not None:
-        servers, letters_topic = settings.bootstrap_servers, settings.dead_letters_topic
-        found = [dead_letters.find(servers, letters_topic, place)]
+        found = [dead_letters.find(settings, settings.dead_letters_topic, place)]
     else:
         found = _latest(_chosen(settings, choice), limit)
     replayed = _replayed(settings)
@@ -123,7 +122,7 @@ def _shown(letter: dead_letters.DeadLetter, replayed: Replayed) -> str:
 
 
 def _chosen(settings: WorkerSettings, choice: Choice) -> Iterator[dead_letters.DeadLetter]:
-    for letter in dead_letters.read(settings.bootstrap_servers, settings.dead_letters_topic):
+    for letter in dead_letters.read(settings, settings.dead_letters_topic):
         if dead_letters.is_chosen(letter, choice):
             yield letter
 
@@ -138,11 +137,11 @@ def _latest(
 
 def _replayed(settings: WorkerSettings) -> Replayed:
     """Ask which of them were put back, and by which replays."""
-    servers, topic = settings.bootstrap_servers, settings.dead_letters_topic
-    with admin(servers) as client:
+    topic = settings.dead_letters_topic
+    with admin(settings) as client:
         letters_id = cluster.facts(client, topic).id
         try:
-            return cluster.read_journal(client, servers, topic, letters_id).replayed
+            return cluster.read_journal(client, settings, topic, letters_id).replayed
         except NotAuthorized:
             return {}  # who may read the letters alone sees them all the same
 

@@ -55,11 +55,11 @@ def send(
     """
     topic = settings.posts_topic
     with _records(file, corpus, as_is) as (records, total):
-        with admin(settings.bootstrap_servers) as client:
-            if topic not in counts(client):
+        with admin(settings) as client:
+            if topic not in counts(client, [topic]):
                 raise UnknownTopic(topic)
         began = time.monotonic()
-        with producer(settings.bootstrap_servers) as client, drawn(err()) as progress:
+        with producer(settings) as client, drawn(err()) as progress:
             sent = sending.Sender(client, topic).send(
                 records, rate, lambda count: progress("posts sent", count, max(total, count))
             )

@@ -40,7 +40,7 @@ def create(
     settings: WorkerSettings,
 ) -> None:
     """Create the topics that do not exist yet; those that do stay as they are."""
-    with admin(settings.bootstrap_servers) as client:
+    with admin(settings) as client:
         made = topics.create(client, settings, partitions, replication_factor)
     _tell(made, as_json)
 
@@ -49,7 +49,7 @@ def create(
 @with_settings(*NAMES)
 def check(*, as_json: Json = False, settings: WorkerSettings) -> None:
     """Say whether the topics are there and fit together; exit 1 when workers could not run."""
-    with admin(settings.bootstrap_servers) as client:
+    with admin(settings) as client:
         found = topics.present(client, settings)
     _tell(found, as_json)
     for remark in topics.remarks(found):

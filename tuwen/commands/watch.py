@@ -62,7 +62,7 @@ def watch(
 
 def _show_live(settings: WorkerSettings, start: Start) -> None:
     watched = Watched(
-        settings.bootstrap_servers,
+        settings,
         settings.posts_topic,
         settings.verdicts_topic,
         settings.dead_letters_topic,
@@ -105,7 +105,7 @@ def _print_lines(
 ) -> None:
     topics = [settings.verdicts_topic, settings.dead_letters_topic]
     shown = _json_line if as_json else _line
-    with reader(settings.bootstrap_servers, topics, start) as consumer:
+    with reader(settings, topics, start) as consumer:
         for record in _records(consumer, limits):
             sys.stdout.write(shown(record, settings) + "\n")
             sys.stdout.flush()

@@ -14,7 +14,7 @@ from schemas.dead_letter import failure
 from schemas.post import Post
 from schemas.verdict import Verdict
 from tuwen.failures import Failed
-from tuwen.kafka_client import Start, admin, polled, reader
+from tuwen.kafka_client import Address, Start, admin, polled, reader, servers_of
 from tuwen.live.tally import Seen, Snapshot, Tally
 from tuwen.memory import Bounded
 from worker.messages import Record
@@ -32,7 +32,7 @@ POSTS: Final = msgspec.json.Decoder(Post)
 class Watched:
     """What is watched: where, which topics, and whose lag."""
 
-    bootstrap_servers: str
+    kafka: Address
     posts_topic: str
     verdicts_topic: str
     dead_letters_topic: str
@@ -72,7 +72,7 @@ class Feed:
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until nothing that comes from now on is missed."""
         if not self._ready.wait(timeout_s) and self._fault is None:
-            raise Failed(f"Kafka at {self._watched.bootstrap_servers} did not answer in time")
+            raise Failed(f"Kafka at {servers_of(self._watched.kafka)} did not answer in time")
         self._raise_fault()
 
     def snapshot(self) -> Snapshot:
@@ -107,7 +107,7 @@ class Feed:
         topics = [self._watched.verdicts_topic, self._watched.dead_letters_topic]
         if self._reads_posts:
             topics.append(self._watched.posts_topic)
-        with reader(self._watched.bootstrap_servers, topics, self._start) as consumer:
+        with reader(self._watched.kafka, topics, self._start) as consumer:
             self._ready.set()
             while not self._stop.is_set():
                 self._count(polled(consumer, POLL_MS))
@@ -144,7 +144,7 @@ class Feed:
                 self._texts[post.id] = post.text
 
     def _measure_lag(self) -> None:
-        with admin(self._watched.bootstrap_servers) as client:
+        with admin(self._watched.kafka) as client:
             while not self._stop.wait(LAG_INTERVAL_S):
                 lag = lag_of(client, self._watched.group, self._watched.posts_topic)
                 if lag is not None:

@@ -9,7 +9,7 @@ import kafka.errors as client
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from tuwen.failures import Failed
-from tuwen.kafka_client import read_all, reader, record_at
+from tuwen.kafka_client import Address, read_all, reader, record_at
 from tuwen.replay.journal import Journal, journal_topic, read
 from worker.errors import UnknownTopic
 from worker.kafka.client_errors import translated
@@ -76,14 +76,14 @@ def _refuse_to_forget(admin: Any, topic: str) -> None:
         )
 
 
-def read_journal(admin: Any, servers: str, letters_topic: str, letters_id: str) -> Journal:
+def read_journal(admin: Any, kafka: Address, letters_topic: str, letters_id: str) -> Journal:
     """Read the journal as it is now; an empty one where there is none."""
     topic = journal_topic(letters_topic)
     try:
         facts(admin, topic)
     except UnknownTopic:
         return Journal()
-    return read(read_all(servers, [topic]), letters_id)
+    return read(read_all(kafka, [topic]), letters_id)
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class KafkaSources:
     """`Sources` of a real cluster; each topic is looked up once."""
 
     admin: Any
-    servers: str
+    kafka: Address
     closing: ExitStack
     _facts: dict[str, TopicFacts] = field(default_factory=dict)
     _keeps_ms: dict[str, int | None] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class KafkaSources:
         """Read a record where it was."""
         topic = partition.topic
         if topic not in self._readers:
-            made = reader(self.servers, [topic], "beginning")
+            made = reader(self.kafka, [topic], "beginning")
             self._readers[topic] = self.closing.enter_context(made)
         return record_at(self._readers[topic], partition, offset)
 

@@ -72,12 +72,12 @@ def rehearse(
     settings: WorkerSettings, terms: Terms
 ) -> Iterator[tuple[DeadLetter, Outgoing | Kept]]:
     """Sort all that a replay would, and put nothing back."""
-    servers, topic = settings.bootstrap_servers, settings.dead_letters_topic
+    topic = settings.dead_letters_topic
     with _asking(settings) as (client, found, sources):
-        journal = cluster.read_journal(client, servers, topic, found.id)
+        journal = cluster.read_journal(client, settings, topic, found.id)
         sorter = _sorter(settings, terms.begun(REHEARSAL, found.id, {}), journal, sources)
         count = 0
-        for letter in dead_letters.read(servers, topic):
+        for letter in dead_letters.read(settings, topic):
             if count == terms.limit:
                 return
             if dead_letters.is_chosen(letter, terms.choice):
@@ -98,14 +98,14 @@ def replay(
         Failed: there is no such replay, or it stopped on the way; then the text says how to go on.
         BrokerError: nothing was begun.
     """
-    servers, topic = settings.bootstrap_servers, settings.dead_letters_topic
+    topic = settings.dead_letters_topic
     patience = running.Patience(
         settings.transaction_timeout_ms / 1000, settings.delivery_timeout_ms / 1000
     )
     with _asking(settings) as (client, found, sources):
 
         def look() -> Journal:
-            return cluster.read_journal(client, servers, topic, found.id)
+            return cluster.read_journal(client, settings, topic, found.id)
 
         if isinstance(asked, str):
             # A mistyped id must not disturb a replay that runs.
@@ -149,9 +149,9 @@ def _demand(begun: Begun, found: TopicFacts, letters_topic: str) -> None:
 @contextmanager
 def _asking(settings: WorkerSettings) -> Iterator[tuple[Any, TopicFacts, KafkaSources]]:
     """Connect for questions, and see that there are dead letters."""
-    with admin(settings.bootstrap_servers) as client, ExitStack() as closing:
+    with admin(settings) as client, ExitStack() as closing:
         found = cluster.facts(client, settings.dead_letters_topic)
-        yield client, found, KafkaSources(client, settings.bootstrap_servers, closing)
+        yield client, found, KafkaSources(client, settings, closing)
 
 
 def _sorter(
@@ -174,6 +174,7 @@ def _client_settings(settings: WorkerSettings, name: str) -> ClientSettings:
         transaction_timeout_ms=settings.transaction_timeout_ms,
         session_timeout_ms=settings.session_timeout_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms,
+        security=settings,
     )
 
 

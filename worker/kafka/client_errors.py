@@ -15,7 +15,7 @@ _MEMBERSHIP = (
     client.RebalanceInProgressError,
     client.UnknownMemberIdError,
 )
-Operation = Literal["Describe", "Read", "Write", "IdempotentWrite"]
+Operation = Literal["Describe", "Create", "Read", "Write", "IdempotentWrite"]
 """What an ACL allows, in Kafka's words."""
 
 _RESOURCES: Final[Mapping[type[client.KafkaError], tuple[str, Operation | None]]] = {

@@ -22,6 +22,7 @@ _TOPIC: Final = 2
 _OPERATIONS: Final[Mapping[Operation, int]] = {
     "Read": 3,
     "Write": 4,
+    "Create": 5,
     "Describe": 8,
     "IdempotentWrite": 12,
 }

@@ -62,8 +62,8 @@ RIGHTS: Final = {
     "transactional-id": (ResourceType.TRANSACTIONAL_ID, "group", ACLOperation.WRITE),
 }
 """All that a worker needs: on which kind of thing, and how its name begins."""
-USERS: Final = ("labeller", *(f"no-{right}" for right in RIGHTS))
-"""Users of SASL: one with all the rights of a worker, and for each right one without."""
+USERS: Final = ("operator", "labeller", *(f"no-{right}" for right in RIGHTS))
+"""Users of SASL: who may do all, who has a worker's rights, and for each right one without."""
 
 
 @dataclass(slots=True)

@@ -1,8 +1,10 @@
 from typing import Any
 
+import pytest
 from kafka.errors import TopicAlreadyExistsError
 
 from tuwen.topics import DEAD_LETTER_BYTES_MAX, RECORD_BYTES_MAX, Topic, create, faults, remarks
+from worker.errors import NotAuthorized
 from worker.settings import WorkerSettings
 
 
@@ -13,10 +15,18 @@ class FakeAdmin:
         self.topics = dict(topics)
         self.made: dict[str, Any] = {}
         self._late = late
+        self.hidden: set[str] = set()
 
-    def describe_topics(self) -> list[dict[str, Any]]:
-        """What there is."""
-        return [{"name": name, "partitions": [{}] * n} for name, n in self.topics.items()]
+    def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+        """What there is of these, and what may be seen of it."""
+        return [
+            {
+                "name": name,
+                "partitions": [{}] * self.topics.get(name, 0),
+                "error_code": 29 if name in self.hidden else 0 if name in self.topics else 3,
+            }
+            for name in names
+        ]
 
     def create_topics(self, wanted: dict[str, Any], timeout_ms: int) -> None:
         """Make one, if nobody was faster."""
@@ -42,6 +52,15 @@ def test_what_is_there_stays_as_it_is() -> None:
         Topic("tuwen.dead-letters", 3, created=True),
     ]
     assert admin.made["tuwen.verdicts"]["replication_factor"] == 2
+
+
+def test_a_topic_that_may_not_be_seen_is_not_taken_for_a_missing_one() -> None:
+    """The right is what is missing; nothing is made."""
+    admin = FakeAdmin({"tuwen.posts": 12})
+    admin.hidden.add("tuwen.posts")
+    with pytest.raises(NotAuthorized, match=r"forbids Describe on topic tuwen\.posts"):
+        create(admin, WorkerSettings(), partitions=1, replication=1)
+    assert admin.made == {}
 
 
 def test_a_dead_letter_fits_where_its_post_did() -> None:
