@@ -227,7 +227,7 @@ def test_a_file_that_holds_no_model_is_named(name: str, said: str, tmp_path: Pat
 
 def test_settings_tell_the_file_by_name_and_content() -> None:
     """Not where it lay; and they reach other processes whole."""
-    own = OwnCnn("/home/somebody/model.keras", "ab", 24, 32, 1, "0-1")
+    own = OwnCnn("/somebody/of/model.keras", "ab", 24, 32, 1, "0-1")
     settings = TrainSettings(cnn=own)
     recorded = settings.recorded
     assert (recorded["cnn"], recorded["cnn_sha256"]) == ("model.keras", "ab")
