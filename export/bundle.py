@@ -190,6 +190,11 @@ def _graphs(
 
 
 def _converted(folder: ModelsFolder, name: str, modality: str, outputs: list[str]) -> bytes:
+    if modality == "text" and folder.models.rest is not None:
+        from export.dense_text_graph import dense_text_graph  # so does scikit-learn.
+
+        weights, rest = folder.weights("text/model.npz"), folder.estimator("text/rest.skops")
+        return dense_text_graph(folder.models, weights, rest, folder.models.rest)
     if modality == "text":
         return text_graph(folder.models, folder.weights("text/model.npz"), outputs)
     if folder.models.image is None:

@@ -21,7 +21,8 @@ _WHAT: Final = {
 _TRAINED: Final = "train again with this version; if it differs again, this is a defect of export"
 _BROUGHT: Final = (
     "the model stays as its owner trained it: look at the step where it begins, and fit the model "
-    "without what is unusual there; where nothing is, this is a defect of export"
+    "without what is unusual there (a vectoriser of dtype float32, say); where nothing is, this is "
+    "a defect of export"
 )
 
 

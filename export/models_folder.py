@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from schemas.manifest import FEATURE_VERSION, Evaluation
-from schemas.models import MODELS_CONTRACT_VERSION, MODELS_FILE, Models, ReferenceRow
+from schemas.models import MODELS_CONTRACT_VERSION, MODELS_FILE, REST_TYPES, Models, ReferenceRow
 
 Weights = Mapping[str, NDArray[Any]]
 Value = TypeVar("Value")
@@ -43,6 +43,17 @@ class ModelsFolder:
             with np.load(self.path / name, allow_pickle=False) as arrays:
                 return {key: arrays[key] for key in arrays.files}
         except (OSError, ValueError) as error:
+            raise self._unreadable(name, error) from error
+
+    def estimator(self, name: str) -> Any:
+        """A fitted scikit-learn estimator, of types that are listed alone."""
+        from skops import io  # scikit-learn takes a second, and few folders hold one.
+
+        file = self.path / name
+        try:
+            return io.load(file, trusted=list(REST_TYPES))
+        except Exception as error:
+            # A damaged file raises whatever its reader stumbles over.
             raise self._unreadable(name, error) from error
 
     def decoded(self, name: str, kind: type[Value]) -> Value:
@@ -78,7 +89,7 @@ class ModelsFolder:
             raise self._unreadable(name, error) from error
 
     def _unreadable(self, name: str, error: Exception) -> ExportError:
-        return ExportError(f"{self.path / name} cannot be read: {error}; {_TRAIN_AGAIN}")
+        return ExportError(f"{self.path / name} cannot be read: {error}; {self.again}")
 
 
 def read(path: Path) -> ModelsFolder:

@@ -1,6 +1,6 @@
 """Build an ONNX graph node by node, each step given a name by its output."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +17,7 @@ IR_VERSION: Final = 9
 Sides = Sequence[int | str]
 
 FLOAT: Final = TensorProto.FLOAT
+DOUBLE: Final = TensorProto.DOUBLE
 INT64: Final = TensorProto.INT64
 BOOL: Final = TensorProto.BOOL
 
@@ -50,6 +51,14 @@ class OnnxGraph:
         """Axes, shapes and the like, as int64."""
         return self._constant(name, np.asarray(values, np.int64))
 
+    def doubles(self, values: ArrayLike) -> str:
+        """Weights, as float64, under a name of their own."""
+        return self._constant(f"doubles_{len(self._weights)}", np.asarray(values, np.float64))
+
+    def places(self, values: ArrayLike) -> str:
+        """Places along an axis, as int64, under a name of their own."""
+        return self._constant(f"places_{len(self._weights)}", np.asarray(values, np.int64))
+
     def _constant(self, name: str, values: NDArray[Any]) -> str:
         self._weights[name] = numpy_helper.from_array(values, name)
         return name
@@ -67,10 +76,11 @@ class OnnxGraph:
         self._nodes.append(helper.make_node(operator, list(inputs), list(names), **attributes))
         return names
 
-    def include(self, model: onnx.ModelProto, value: str) -> str:
-        """All of a model of one input and one output, applied to `value`."""
-        [found] = self.merge(model, {model.graph.input[0].name: value}).values()
-        return found
+    def include(self, model: onnx.ModelProto, value: str, output: int = 0) -> str:
+        """What a model of one input gives as its output of that place, applied to `value`."""
+        wanted = model.graph.output[output].name
+        _keep_only(model.graph, wanted)
+        return self.merge(model, {model.graph.input[0].name: value})[wanted]
 
     def merge(self, model: onnx.ModelProto, values: Mapping[str, str]) -> dict[str, str]:
         """All of a model, its inputs taken from `values`; gives what its outputs are named here."""
@@ -94,6 +104,30 @@ class OnnxGraph:
         )
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())
+
+
+def _keep_only(graph: onnx.GraphProto, output: str) -> None:
+    """Drop what an output does not rest on: ONNX Runtime would compute it for nothing."""
+    needed, nodes = {output}, []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input) | {
+                name
+                for attribute in node.attribute
+                for inner in attribute.g.node
+                for name in inner.input
+            }
+            nodes.append(node)
+    _replace(graph.node, reversed(nodes))
+    _replace(graph.output, [value for value in graph.output if value.name == output])
+    _replace(graph.initializer, [w for w in graph.initializer if w.name in needed])
+
+
+def _replace(field: Any, values: Iterable[Any]) -> None:
+    """Set a repeated field of a message."""
+    kept = list(values)
+    del field[:]
+    field.extend(kept)
 
 
 def opsets(model: bytes) -> dict[str, int]:

@@ -46,7 +46,7 @@ def check(
     if apart:
         raise ParityError(apart, rows, brought=folder.brought)
     if undecidable > max(1.0, UNDECIDABLE_MAX * rows):
-        other = "bring a larger corpus" if folder.brought else "train on more rows"
+        other = _more_rows(folder)
         raise ExportError(
             f"no bundle was written: {undecidable} of {rows} reference rows are so near to a tie "
             f"that rounding decides their label; {other}, or choose another strategy"
@@ -55,6 +55,15 @@ def check(
     tokens = sum(len(words) for words in reference.tokens if words is not None)
     figures = (*_exact(reference), *(stage.figure for stage in stages))
     return Parity(figures, rows, adversarial, tokens, len(labels), undecidable)
+
+
+def _more_rows(folder: ModelsFolder) -> str:
+    """What tells ties apart."""
+    if not folder.brought:
+        return "train on more rows"
+    if not folder.models.settings.get("calibrated"):
+        return "name a --held-out-corpus, for calibration tells equal votes apart"
+    return "bring a larger corpus"
 
 
 def _exact(reference: Reference) -> Iterator[ParityFigure]:

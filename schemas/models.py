@@ -13,6 +13,10 @@
                                       `embedding` float64[ΣV,D] (embedding = tf-idf @ embedding)
                                       and `tokens` float64[V,D], a row for each term of the block
                                       that `Models.tokens` names
+      text/rest.skops                 where `Models.rest` is set: what a brought pipeline does after
+                                      its sums, a fitted scikit-learn Pipeline as skops writes it;
+                                      of its types those that skops itself does not trust are in
+                                      `REST_TYPES`
       image/model.keras               input uint8 or float32 0..255 [N,H,W,C] → named outputs
                                       `image.scores` logits [N,Ki] (and `image.regions` [N,R,C])
       fusion/<strategy>/strategy.json settings of the strategy's own, as JSON
@@ -50,6 +54,11 @@ x @ coefficients.T + intercepts. With two labels Kt may be 1, and a positive sco
 labels[1]. A brought pipeline that calibrates has `slopes` float64[F,Km] and `offsets` besides, F
 classifiers of Km margins each: p_f = sigmoid(-(slopes·margins + offsets)), of one margin 1 - p_f
 and p_f, of several divided by their sum; raw scores = ln max(mean of p_f, 1e-7) [N,K].
+Of one that is not linear `coefficients` float64[D,V] and `intercepts` float64[D] give the features
+x @ coefficients.T + intercepts of text/rest.skops, in float64, and `order` int64[K] the place of
+each label among its classes; raw scores are its `margins` (its decision function, of two labels
+[N,1] as above, of an SVC of more by pair in the order of the classes), or its `probabilities`,
+ln max(p, 1e-7) [N,K].
 
 A text is present when `Post.has_text` says so. The adversarial rows are texts (empty, one
 character, emoji, odd Han, 10,000 characters, all unknown words) and images (blank, tiny, huge,
@@ -106,6 +115,29 @@ MODELS_CONTRACT_VERSION: Final = 1
 MODELS_FILE: Final = "models.json"
 WIDE: Final = frozenset({"text.embedding", "text.tokens", "text.mask", "image.regions"})
 """Tensors of a kilobyte or ten a row: a reference may hold them of some rows alone."""
+
+
+RestScores = Literal["margins", "probabilities"]
+
+REST_TYPES: Final = (
+    "scipy.sparse._csr.csr_matrix",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
+    "sklearn.feature_selection._mutual_info.mutual_info_classif",
+    "sklearn.feature_selection._univariate_selection.chi2",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+)
+"""What a pipeline's file may hold besides the types that skops itself trusts: values of
+scikit-learn that run nothing of the file's.
+"""
 
 
 class Artefact(Strict, frozen=True):
@@ -175,6 +207,8 @@ class Models(Strict, frozen=True):
     text_norm: Literal["l2", "l1", "none"] = "l2"
     tokens: TokensInput | None = None
     """Where `text/model.npz` has a table for single words."""
+    rest: RestScores | None = None
+    """Where a brought pipeline is not linear: what text/rest.skops gives as raw scores."""
     image_models: dict[str, str] = msgspec.field(default_factory=dict)
     """The file of a strategy that has a CNN of its own; of the others it is image/model.keras."""
     choice: Choice | None = None

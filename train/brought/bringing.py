@@ -304,6 +304,7 @@ def _write_models(
         folds=0 if corpus is None else FOLDS,
         choice=fused.choice,
         labels_from=None if corpus is None else corpus.labels_from,
+        rest=None if brought.text is None else brought.text.rest,
     )
     (out / MODELS_FILE).write_bytes(msgspec.json.encode(models))
     (out / "evaluation.json").write_bytes(msgspec.json.encode(dict(fused.evaluations)))

@@ -8,16 +8,8 @@ import importlib.util
 from pathlib import Path
 from typing import Any, Final
 
+from schemas.models import REST_TYPES
 from train.errors import BroughtError
-
-TRUSTED: Final = (
-    "scipy.sparse._csr.csr_matrix",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.feature_selection._univariate_selection.chi2",
-    "sklearn.feature_selection._univariate_selection.f_classif",
-)
-"""What a file may hold besides the types that skops itself trusts."""
 
 _PICKLES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".sav"})
 
@@ -40,9 +32,9 @@ def _from_skops(file: Path) -> Any:
     from skops import io
 
     try:
-        unknown = sorted(set(io.get_untrusted_types(file=file)) - set(TRUSTED))
+        unknown = sorted(set(io.get_untrusted_types(file=file)) - set(REST_TYPES))
         if not unknown:
-            return io.load(file, trusted=list(TRUSTED))
+            return io.load(file, trusted=list(REST_TYPES))
     except Exception as error:
         # A damaged file raises whatever its reader stumbles over.
         raise BroughtError(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import skops.io
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
@@ -15,8 +16,10 @@ from sklearn.pipeline import Pipeline
 
 from features.clean import clean
 from schemas.manifest import FileSpec, TextBlock
+from schemas.models import RestScores
 from train.arrays import save_arrays
-from train.brought.linear import SMALLEST_PROBABILITY, Linear, read_linear
+from train.brought.dense import Dense, read_dense
+from train.brought.linear import Linear, read_linear
 from train.brought.vectoriser import (
     Tokenizer,
     Vectorised,
@@ -29,6 +32,7 @@ from train.reference_features import counted_terms
 from train.reference_terms import common_words, reference_tokens
 from train.unseen import Floats
 
+_SMALLEST_PROBABILITY: Final = 1e-7
 _TEXTS_MADE: Final = 1000
 _TERMS_EACH: Final = 12
 _COMMON_WORDS: Final = 5000
@@ -50,7 +54,7 @@ class BroughtText:
 
     pipeline: Any
     vectorised: Vectorised
-    linear: Linear
+    head: Linear | Dense
     order: tuple[int, ...]
 
     @property
@@ -59,18 +63,28 @@ class BroughtText:
         return self.vectorised.block
 
     @property
+    def rest(self) -> RestScores | None:
+        """What rest.skops gives, where there is one."""
+        return self.head.scores if isinstance(self.head, Dense) else None
+
+    @property
     def uncalibrated(self) -> Calibration:
         """What the scores say by themselves."""
-        return self.linear.uncalibrated(self.order)
+        count = len(self.order)
+        if self.head.pairs:
+            return Calibration(_votes(count)[:, self.order], np.zeros(count))
+        if self.head.scores == "margins" and count == 2:
+            return Calibration(np.array([[-0.5, 0.5]]), np.zeros(2))
+        return Calibration(np.eye(count), np.zeros(count))
 
     def scores(self, texts: Sequence[str]) -> Floats:
         """`text.scores` float64[N,Kt] by the owner's own code, long runs cut as serving does."""
         given = self._cleaned(texts)
-        if self.linear.slopes is not None:
+        if self.head.scores == "probabilities":
             found = self.pipeline.predict_proba(given)[:, self.order]
-            return np.asarray(np.log(np.maximum(found, SMALLEST_PROBABILITY)), np.float64)
+            return np.asarray(np.log(np.maximum(found, _SMALLEST_PROBABILITY)), np.float64)
         margins = np.asarray(self.pipeline.decision_function(given), np.float64)
-        if self.linear.pairs:
+        if self.head.pairs:
             return margins
         if margins.ndim == 1:
             return margins[:, None] * (1 if self.order[0] == 0 else -1)
@@ -99,14 +113,17 @@ class BroughtText:
         return np.array([label[each] for each in said], np.int64)
 
     def labels(self, scores: Floats) -> NDArray[np.int64]:
-        """int64[N]: the labels that raw scores stand for, as scikit-learn reads them."""
+        """int64[N]: the labels that raw scores stand for; of equal ones, as scikit-learn does, the
+        first in the order of its classes.
+        """
+        places = np.asarray(self.order, np.int64)
+        labels = np.argsort(places)
         if scores.shape[1] == 1:
-            return np.asarray(scores[:, 0] > 0, np.int64)
-        if self.linear.pairs:
-            votes = np.where(scores > 0, 1.0, -1.0) @ np.sign(self.uncalibrated.matrix)
-            classes = np.argsort(self.order)
-            return np.asarray(classes[votes[:, classes].argmax(axis=1)], np.int64)
-        return np.asarray(scores.argmax(axis=1), np.int64)
+            second = scores[:, 0] * (1 if places[0] == 0 else -1) > 0
+            return np.asarray(labels[second.astype(np.int64)], np.int64)
+        if self.head.pairs:
+            scores = np.where(scores > 0, 1.0, -1.0) @ np.sign(self.uncalibrated.matrix)
+        return np.asarray(labels[scores[:, labels].argmax(axis=1)], np.int64)
 
     def save(self, folder: Path) -> None:
         """Write model.npz, and a vocabulary where there is one, as `schemas.models` says."""
@@ -115,11 +132,14 @@ class BroughtText:
             (folder / f"{self.block.name}.vocabulary.json").write_bytes(terms)
         arrays = {
             f"{self.block.name}.idf": self.vectorised.weighting.idf,
-            "coefficients": self.linear.coefficients,
-            "intercepts": self.linear.intercepts,
+            "coefficients": self.head.coefficients,
+            "intercepts": self.head.intercepts,
         }
-        if self.linear.slopes is not None and self.linear.offsets is not None:
-            arrays |= {"slopes": self.linear.slopes, "offsets": self.linear.offsets}
+        if isinstance(self.head, Dense):
+            arrays["order"] = np.asarray(self.order, np.int64)
+            skops.io.dump(self.head.rest, folder / "rest.skops")
+        elif self.head.slopes is not None and self.head.offsets is not None:
+            arrays |= {"slopes": self.head.slopes, "offsets": self.head.offsets}
         save_arrays(folder / "model.npz", arrays)
 
     def _cleaned(self, texts: Sequence[str]) -> list[str]:
@@ -142,17 +162,20 @@ def read_text(pipeline: Any, tokenizer: Tokenizer | None, labels: Sequence[str])
             "vectoriser and classifier: put both into make_pipeline(…), fitted as they are"
         )
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
-    vectorised, linear_steps = _weighted(read_vectoriser(steps[0], tokenizer), steps[1:-1])
-    linear = read_linear(linear_steps, steps[-1])
-    if linear.coefficients.shape[1] != vectorised.columns:
-        raise BroughtError(
-            f"the vectoriser has {vectorised.columns} columns, and the classifier takes "
-            f"{linear.coefficients.shape[1]}: they were not fitted together"
-        )
+    vectorised, later = _weighted(read_vectoriser(steps[0], tokenizer), steps[1:-1])
     order = _order(steps[-1].classes_.tolist(), labels)
-    return BroughtText(
-        _answering(steps, vectorised.block), vectorised, linear.in_order(order), order
-    )
+    linear = read_linear(later, steps[-1])
+    head: Linear | Dense
+    if linear is None:
+        head = read_dense(later, steps[-1], vectorised.columns)
+    else:
+        head = linear.in_order(order)
+    if head.coefficients.shape[1] != vectorised.columns:
+        raise BroughtError(
+            f"the vectoriser has {vectorised.columns} columns, and what follows it takes "
+            f"{head.coefficients.shape[1]}: they were not fitted together"
+        )
+    return BroughtText(_answering(steps, vectorised.block), vectorised, head, order)
 
 
 def classes_of(pipeline: Any) -> tuple[str, ...]:
@@ -188,6 +211,15 @@ def _answering(steps: Sequence[Any], block: TextBlock) -> Pipeline:
 def jieba_words(text: str) -> list[str]:
     """Jieba's words without white space."""
     return [word for word in reference_tokens(_AS_IT_IS, text) if not word.isspace()]
+
+
+def _votes(count: int) -> Floats:
+    """float64[pairs,count]: a margin between i and j speaks for i and against j."""
+    pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
+    votes = np.zeros((len(pairs), count))
+    for row, (i, j) in enumerate(pairs):
+        votes[row, i], votes[row, j] = 1.0, -1.0
+    return votes
 
 
 def _order(classes: Sequence[Any], labels: Sequence[str]) -> tuple[int, ...]:

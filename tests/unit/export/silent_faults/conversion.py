@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import StringTensorType
 
+from export.dense_text_graph import dense_text_graph
 from export.models_folder import ModelsFolder
 from export.text_graph import text_graph
 from features.text import TextVectoriser
@@ -57,12 +58,20 @@ def served(
     model = read_text(pipeline, tokenizer, labels)
     model.save(folder)
     models = _models(model, tuple(labels))
-    weights = ModelsFolder(folder, models).weights("model.npz")
-    graph = Graph(text_graph(models, weights, ["text.scores"]))
+    graph = Graph(_graph(ModelsFolder(folder, models)))
     name = model.block.name
     ids, counts = TextVectoriser(model.block, model.vectorised.terms).ids_and_counts(texts)
     found = graph.run({f"{name}.ids": ids, f"{name}.counts": counts}, ["text.scores"])
     return model, found["text.scores"].astype(np.float64)
+
+
+def _graph(folder: ModelsFolder) -> bytes:
+    weights = folder.weights("model.npz")
+    if folder.models.rest is None:
+        return text_graph(folder.models, weights, ["text.scores"])
+    return dense_text_graph(
+        folder.models, weights, folder.estimator("rest.skops"), folder.models.rest
+    )
 
 
 def _models(model: BroughtText, labels: tuple[str, ...]) -> Models:
@@ -86,4 +95,5 @@ def _models(model: BroughtText, labels: tuple[str, ...]) -> Models:
         corpus_path="",
         corpus_sha256="",
         folds=0,
+        rest=model.rest,
     )

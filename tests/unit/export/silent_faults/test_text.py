@@ -9,9 +9,17 @@ import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 from skl2onnx.common.exceptions import MissingShapeCalculator
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.decomposition import TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC, LinearSVC
 
 from tests.unit.export.silent_faults.conversion import plain_answers, plain_graph, served
@@ -137,28 +145,77 @@ def test_a_hard_vote_is_refused_by_name() -> None:
     words = joined(texts_and_labels(60, 9, 2)[0])
     plain, *_ = plain_answers(pipeline, words)
     assert np.mean(plain.ravel() != pipeline.predict(words)) > 0.2
-    with pytest.raises(BroughtError, match="VotingClassifier, which cannot be served"):
+    with pytest.raises(BroughtError, match=r"VotingClassifier\(voting='hard'\) counts"):
         read_text(pipeline, None, LABELS[:2])
 
 
-def test_stacking_on_margins_is_refused_by_name() -> None:
+def test_stacking_on_margins_is_put_together_anew(tmp_path: Path) -> None:
     """The plain graph fails only where it runs: at serving."""
     stacked = StackingClassifier([("a", LinearSVC()), ("b", LinearSVC(C=0.1))], cv=2)
     pipeline = fitted(_tfidf(), stacked, joined_words=True, labels=2)
+    words = joined(texts_and_labels(60, 9, 2)[0])
     plain_graph(pipeline)
     with pytest.raises((Fail, InvalidArgument, RuntimeException)):
-        plain_answers(pipeline, joined(texts_and_labels(60, 9, 2)[0]))
-    with pytest.raises(BroughtError, match="StackingClassifier, which cannot be served"):
-        read_text(pipeline, None, LABELS[:2])
+        plain_answers(pipeline, words)
+    model, scores = served(pipeline, words, tmp_path, labels=LABELS[:2])
+    np.testing.assert_allclose(scores, model.scores(words), atol=EXACT)
 
 
-def test_isotonic_calibration_is_refused_by_name() -> None:
+def test_isotonic_calibration_is_interpolated(tmp_path: Path) -> None:
     """The plain graph is far off, for it steps in float32 where scikit-learn interpolates."""
     calibrated = CalibratedClassifierCV(LinearSVC(), method="isotonic", cv=2)
     pipeline = fitted(_tfidf(), calibrated, joined_words=True)
     apart = np.abs(_plain_probabilities(pipeline, WORDS) - pipeline.predict_proba(WORDS))
     assert apart.max() > 1e-2
-    with pytest.raises(BroughtError, match="isotonic"):
+    model, scores = served(pipeline, WORDS, tmp_path)
+    said = pipeline.predict_proba(WORDS)[:, model.order]
+    np.testing.assert_allclose(np.exp(scores), said, atol=EXACT)
+
+
+def test_discriminants_of_two_labels_are_one_margin(tmp_path: Path) -> None:
+    """The plain graph takes the logistic function of twice the margin; nothing says so."""
+    steps = (TruncatedSVD(8, random_state=1), LinearDiscriminantAnalysis())
+    pipeline = fitted(_tfidf(), *steps, joined_words=True, labels=2)
+    words = joined(texts_and_labels(200, 9, 2)[0])
+    apart = np.abs(_plain_probabilities(pipeline, words) - pipeline.predict_proba(words))
+    assert apart.max() > 1e-2
+    model, scores = served(pipeline, words, tmp_path, labels=LABELS[:2])
+    wanted = model.scores(words)
+    np.testing.assert_allclose(scores, wanted, atol=5e-6 * np.abs(wanted).max())
+
+
+def test_neighbours_by_distance_are_refused_by_name() -> None:
+    """The plain graph weights them otherwise; nothing says so."""
+    steps = (TruncatedSVD(8, random_state=1), KNeighborsClassifier(weights="distance"))
+    pipeline = fitted(_tfidf(), *steps, joined_words=True)
+    words = joined(texts_and_labels(200, 9)[0])
+    apart = np.abs(_plain_probabilities(pipeline, words) - pipeline.predict_proba(words))
+    assert apart.max() > 1e-2
+    with pytest.raises(BroughtError, match=r"KNeighborsClassifier\(weights='distance'\)"):
+        read_text(pipeline, None, LABELS)
+
+
+def test_margins_of_an_exponential_loss_are_refused_by_name() -> None:
+    """Asked for raw scores, the plain graph gives something else; nothing says so."""
+    boosted = GradientBoostingClassifier(loss="exponential", n_estimators=10, random_state=1)
+    pipeline = fitted(
+        _tfidf(), TruncatedSVD(8, random_state=1), boosted, joined_words=True, labels=2
+    )
+    words = joined(texts_and_labels(60, 9, 2)[0])
+    raw = {id(boosted): {"raw_scores": True, "zipmap": False}}
+    plain = plain_answers(pipeline, words, raw)[1]
+    assert np.abs(plain[:, -1] - pipeline.decision_function(words)).max() > 1e-2
+    with pytest.raises(BroughtError, match=r"GradientBoostingClassifier\(loss='exponential'\)"):
+        read_text(pipeline, None, LABELS[:2])
+
+
+def test_trees_of_histograms_are_refused_by_name() -> None:
+    """The plain converter ends in an error that names no setting."""
+    histograms = HistGradientBoostingClassifier(max_iter=2)
+    pipeline = fitted(_tfidf(), TruncatedSVD(8), histograms, joined_words=True)
+    with pytest.raises(ValueError, match="base_values"):
+        plain_graph(pipeline)
+    with pytest.raises(BroughtError, match="HistGradientBoostingClassifier, which cannot be"):
         read_text(pipeline, None, LABELS)
 
 
