@@ -82,8 +82,8 @@ class NameServer(asyncio.DatagramProtocol):
     def __init__(self, answer: Answer, ttl_s: int) -> None:
         self.address = ""
         self.asked: list[str] = []
-        self._answer = answer
-        self._ttl_s = ttl_s
+        self.answer = answer
+        self.ttl_s = ttl_s
         self._told: dict[str, Sequence[str]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -103,13 +103,13 @@ class NameServer(asyncio.DatagramProtocol):
             self.asked.append(name)
         told = self._told.pop(name, None)
         if told is None:
-            told = self._told[name] = self._answer(name)
+            told = self._told[name] = self.answer(name)
         wanted = {_A: 4, _AAAA: 16}.get(kind)
         packed = [p for p in (ip_address(each).packed for each in told) if len(p) == wanted]
         flags = 0x8180 if told else _NO_SUCH_NAME
         head = data[:2] + struct.pack("!5H", flags, 1, len(packed), 0, 0)
         records = b"".join(
-            b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, self._ttl_s, len(p)) + p for p in packed
+            b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, self.ttl_s, len(p)) + p for p in packed
         )
         self.transport.sendto(head + data[12 : at + 5] + records, addr)
 

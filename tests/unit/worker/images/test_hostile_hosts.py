@@ -6,10 +6,12 @@ import ssl
 import pytest
 import trustme
 
+from features.images import ImageProblem
 from schemas.reasons import Reason
 from tests.image_hosts import Handler, answering, request
-from tests.unit.worker.images.http_world import IMAGE, World, reasons
+from tests.unit.worker.images.http_world import BYTES_MAX, IMAGE, World, reasons
 from worker.images import http_fetch
+from worker.images.http_fetch import HttpBounds
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,6 +104,17 @@ def test_a_hostile_host_costs_its_own_image_alone(
     references = [f"{good}/1", f"{bad}/2", f"{good}/3"]
     assert reasons(source.fetch(references)) == [IMAGE, reason, IMAGE]
     assert reasons(source.fetch([f"{good}/4"])) == [IMAGE]
+
+
+def test_a_drip_is_ended_long_before_a_long_deadline(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold a connection for as long as it likes."""
+    monkeypatch.setattr(http_fetch, "SLOW_START_S", 0.2)
+    host = world.host("bad", HOSTILE["one byte a while"][0])
+    (problem,) = world.source(HttpBounds(20.0, BYTES_MAX, 1, 1)).fetch([f"{host}/a"])
+    assert isinstance(problem, ImageProblem)
+    assert (problem.reason, "slower than" in problem.detail) == (Reason.IMAGE_TIMEOUT, True)
 
 
 def test_what_is_no_tls_is_no_https(world: World) -> None:

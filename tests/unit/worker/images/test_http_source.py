@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from features.images import ImageProblem
 from schemas.reasons import Reason
 from tests.image_hosts import answering, request, unused_port
 from tests.unit.worker.images.http_world import BOUNDS, BYTES_MAX, IMAGE, World, reasons
-from worker.images import host_health
+from worker.images import host_health, http_source
 from worker.images.http_fetch import HttpBounds, retry_after_s
 
 
@@ -51,16 +52,60 @@ def test_a_host_that_cannot_be_reached_is_unavailable_and_one_that_is_not_is_not
 
 
 def test_a_redirect_is_followed_to_where_it_may_lead(world: World) -> None:
-    """To another host, and no further than the guard lets it."""
+    """To another host, and no further than the guard lets it, by address and by name."""
     good = world.host("good", answering(IMAGE))
-    there, away = (
-        world.host("other", answering(b"", f"Location: {location}", status="301 Moved Permanently"))
-        for location in (f"{good}/b.jpg", "http://169.254.169.254/latest/meta-data")
-    )
-    assert reasons(world.source().fetch([f"{there}/a.jpg", f"{away}/a.jpg"])) == [
+    strange = good.replace("good.test", "elsewhere.example")
+    world.names.answer = lambda _: ["127.0.0.1"]
+    hosts = [
+        world.host("other", answering(b"", f"Location: {location}", status="302 Found"))
+        for location in (f"{good}/b", "http://169.254.169.254/latest/meta-data", f"{strange}/b")
+    ]
+    assert reasons(world.source().fetch([f"{host}/a" for host in hosts])) == [
         IMAGE,
         Reason.IMAGE_ADDRESS_FORBIDDEN,
+        Reason.IMAGE_ADDRESS_FORBIDDEN,
     ]
+
+
+def test_no_more_than_three_redirects_are_followed(world: World) -> None:
+    """The fourth is one too many."""
+
+    async def counting_down(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            left = int((await request(reader)).removeprefix("/"))
+            status, location = (
+                ("302 Found", f"Location: /{left - 1}") if left else ("200 OK", "X: 1")
+            )
+            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 1\r\n{location}\r\n\r\nx".encode())
+
+    host = world.host("good", counting_down)
+    assert reasons(world.source().fetch([f"{host}/3", f"{host}/4"])) == [
+        b"x",
+        Reason.IMAGE_UNREADABLE,
+    ]
+
+
+def test_a_redirect_to_a_host_that_is_left_alone_is_not_followed(world: World) -> None:
+    """It costs no more posts than one that names the host itself."""
+    dead = f"http://dead.test:{unused_port()}/a"
+    world.ports.append(int(dead.rpartition(":")[2].removesuffix("/a")))
+    host = world.host("good", answering(b"", f"Location: {dead}", status="302 Found"))
+    source = world.source()
+    (first,), (second,) = (source.fetch([f"{host}/{n}"]) for n in range(2))
+    assert isinstance(first, ImageProblem)
+    assert isinstance(second, ImageProblem)
+    assert ("connection failed" in first.detail, "left alone" in second.detail) == (True, True)
+
+
+def test_who_waits_for_a_turn_too_long_is_told_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage ends, however slow the hosts are that answer."""
+    monkeypatch.setattr(http_source, "TURN_S", 0.2)
+    host = world.host("bad", silent)
+    images = world.source(HttpBounds(2.0, BYTES_MAX, 1, 1)).fetch([f"{host}/a", f"{host}/b"])
+    details = [image.detail for image in images if isinstance(image, ImageProblem)]
+    assert details == ["not there within 2 s", "the host was busy with others for 0.2 s"]
 
 
 def test_what_is_said_of_the_content_is_not_believed(world: World) -> None:
@@ -172,15 +217,20 @@ def test_a_host_that_is_back_is_fetched_from_again(
 
 
 def test_a_host_that_says_when_to_come_back_is_left_alone_until_then(world: World) -> None:
-    """It is asked once, and not again."""
-    host = world.host(
-        "good",
-        answering(b"", "Retry-After: 30", "Connection: close", status="503 Service Unavailable"),
-    )
+    """Even one that has just given an image is not asked again."""
+    asked: list[str] = []
+
+    async def tiring(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            asked.append(await request(reader))
+            status = "200 OK" if len(asked) == 1 else "503 Service Unavailable\r\nRetry-After: 30"
+            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 1\r\n\r\nx".encode())
+
+    host = world.host("good", tiring)
     source = world.source()
-    answers = [reasons(source.fetch([f"{host}/{n}"])) for n in range(3)]
-    assert answers == [[Reason.IMAGE_HOST_UNAVAILABLE]] * 3
-    assert len(world.servers.dialled) == 1
+    answers = [reasons(source.fetch([f"{host}/{n}"])) for n in range(4)]
+    assert answers == [[b"x"], *[[Reason.IMAGE_HOST_UNAVAILABLE]] * 3]
+    assert asked == ["/0", "/1"]
 
 
 @pytest.mark.parametrize(
