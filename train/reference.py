@@ -31,6 +31,7 @@ from train.unseen import Floats
 
 # Tokens and regions are ten kilobytes a row.
 _ROWS: Final = 1000
+_USER_WORDS, _WORDS_A_TEXT = 1000, 10
 
 Rows = NDArray[np.int64]
 
@@ -68,7 +69,8 @@ def write_reference(
     exists.
     """
     (folder / "images").mkdir()
-    texts = [row.text for row in corpus.train if row.text is not None]
+    texts = _of_user_words(models.text)
+    texts += [row.text for row in corpus.train if row.text is not None]
     rows = reference_rows(corpus.test, texts, rows_max, folder / "images")
     write_lines(folder / "rows.jsonl", rows)
     write_lines(folder / "tokens.jsonl", _tokens(rows, models.text))
@@ -82,6 +84,13 @@ def write_reference(
     present = np.stack((there, pictures.places >= 0), axis=1)
     save_arrays(folder / "scores.npz", _scores(read, pictures, present, models))
     progress("writing the reference", 4, 4)
+
+
+def _of_user_words(model: TextModel) -> list[str]:
+    """Texts of nothing else: the corpus may hold few of them, and the stream will hold more."""
+    lines = [line for each in model.vectorisers for line in each.user_words]
+    words = [line.split(" ")[0] for line in lines[:_USER_WORDS]]
+    return ["".join(words[n : n + _WORDS_A_TEXT]) for n in range(0, len(words), _WORDS_A_TEXT)]
 
 
 def write_lines(file: Path, values: Sequence[Any]) -> None:
