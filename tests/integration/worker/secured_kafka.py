@@ -7,7 +7,7 @@ the others up. Certificates come from an authority that lives as long as the tes
 import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +36,8 @@ from kafka.admin import (
 from schemas.progress import silent
 from tuwen import kafka_broker
 from tuwen.kafka_broker import HOST, STOP_TIMEOUT_S
-from tuwen.process_identity import end
+from tuwen.local_kafka_errors import PortTaken
+from tuwen.process_identity import ProcessIdentity, end
 
 LISTENERS: Final = {
     "PLAINTEXT": "PLAINTEXT",
@@ -52,6 +53,7 @@ LISTENERS: Final = {
 """Name to protocol. The last three show a certificate that nobody should believe."""
 
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_START_TRIES: Final = 3
 SECRET: Final = "opensesame-of-{}"
 RIGHTS: Final = {
     "posts": (ResourceType.TOPIC, "posts", ACLOperation.READ),
@@ -72,7 +74,7 @@ class SecuredKafka:
 
     folder: Path
     ports: Mapping[str, int]
-    authority: trustme.CA = field(default_factory=trustme.CA)
+    authority: trustme.CA
 
     def servers(self, listener: str) -> str:
         """The address of a listener."""
@@ -133,22 +135,40 @@ class SecuredKafka:
 @contextlib.contextmanager
 def secured_kafka(folder: Path) -> Iterator[SecuredKafka]:
     """Run the broker in a folder of its own, and end it."""
-    free: set[int] = set()
-    while len(free) <= len(LISTENERS):
-        free.add(kafka_broker.free_port())
-    controller, *rest = free
-    kafka = SecuredKafka(folder, dict(zip(LISTENERS, rest, strict=True)))
-    command = kafka_broker.java_command(512, "quick", silent)
-    _write_certificates(kafka)
-    (folder / "server.properties").write_text(_properties(kafka, controller), encoding="utf-8")
-    kafka_broker.format_log(folder, command)
-    process = kafka_broker.spawn(folder, [*command, "kafka.Kafka", "server.properties"])
+    kafka, process = _start(folder)
     try:
-        kafka_broker.await_ready(folder, process, kafka.ports["PLAINTEXT"])
         _add_users(kafka)
         yield kafka
     finally:
         end(process, STOP_TIMEOUT_S)
+
+
+def _start(folder: Path) -> tuple[SecuredKafka, ProcessIdentity]:
+    command = kafka_broker.java_command(512, "quick", silent)
+    authority = trustme.CA()
+    for tries_left in reversed(range(_START_TRIES)):
+        controller, *ports = _free_ports(len(LISTENERS) + 1)
+        kafka = SecuredKafka(folder, dict(zip(LISTENERS, ports, strict=True)), authority)
+        _write_certificates(kafka)
+        (folder / "server.properties").write_text(_properties(kafka, controller), encoding="utf-8")
+        kafka_broker.format_log(folder, command)
+        process = kafka_broker.spawn(folder, [*command, "kafka.Kafka", "server.properties"])
+        try:
+            kafka_broker.await_ready(folder, process, kafka.ports["PLAINTEXT"])
+        except PortTaken:
+            # A free port may be taken between the look and the broker's own bind.
+            if not tries_left:
+                raise
+        else:
+            return kafka, process
+    raise AssertionError("unreachable")
+
+
+def _free_ports(count: int) -> Sequence[int]:
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(kafka_broker.free_port())
+    return list(found)
 
 
 def _write_certificates(kafka: SecuredKafka) -> None:
