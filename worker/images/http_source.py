@@ -86,12 +86,15 @@ class HttpSource:
         await self._session.close()
 
     async def _all(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
-        images = await asyncio.gather(*map(self._shared, references))
+        flights = [self._flight(reference) for reference in references]
+        pending = {flight for flight in flights if isinstance(flight, asyncio.Task)}
+        if pending:
+            await asyncio.wait(pending)
         self._watch.hosts_left_alone(self._hosts.left_alone())
-        return images
+        return [each.result() if isinstance(each, asyncio.Task) else each for each in flights]
 
-    async def _shared(self, reference: str) -> bytes | ImageProblem:
-        """Fetch, or wait for who is fetching it."""
+    def _flight(self, reference: str) -> asyncio.Task[bytes | ImageProblem] | ImageProblem:
+        """Begin to fetch, or join who is fetching it."""
         url = self._guard.target(reference)
         if isinstance(url, ImageProblem):
             return url
@@ -99,7 +102,7 @@ class HttpSource:
         if flight is None:
             flight = self._flights[url] = self._loop.create_task(self._in_turn(url))
             flight.add_done_callback(lambda _: self._flights.pop(url))
-        return await asyncio.shield(flight)
+        return flight
 
     async def _in_turn(self, url: URL) -> bytes | ImageProblem:
         turn = self._hosts.of(url).turn
