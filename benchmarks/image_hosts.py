@@ -1,0 +1,93 @@
+"""What it costs to fetch an image by http: `python -m benchmarks.image_hosts [--dead]`.
+
+Hosts on loopback answer after a while from another process; with `--dead` one in five never does.
+Nothing is decoded, and nothing goes through Kafka.
+"""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final, cast
+
+from rich.console import Console
+
+from worker.images.address_guard import guard
+from worker.images.http_fetch import HttpBounds
+from worker.images.http_source import HttpSource
+from worker.images.sources import Unwatched
+
+IMAGES: Final = 10_000
+BATCH: Final = 64
+HOSTS: Final = 4
+LATENCY_S: Final = 0.02
+BODY: Final = b"\xff\xd8\xff" + bytes(8_000)
+BOUNDS: Final = HttpBounds(
+    timeout_s=5, bytes_max=2**20, connections_max=64, connections_per_host_max=16
+)
+
+
+class Host(asyncio.Protocol):
+    """Answers each request with an image, after a while."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember whom to answer."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a segment for a request: on loopback it is one."""
+        assert data.endswith(b"\r\n\r\n")
+        asyncio.get_running_loop().call_later(LATENCY_S, self._answer)
+
+    def _answer(self) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        self._transport.write(head.encode() + BODY)
+
+
+async def serve() -> None:
+    """Let the hosts and a silent one listen; prints their ports."""
+    loop = asyncio.get_running_loop()
+    kinds = [*[Host] * HOSTS, asyncio.Protocol]
+    servers = [await loop.create_server(kind, "127.0.0.1", 0) for kind in kinds]
+    sys.stdout.write(" ".join(str(s.sockets[0].getsockname()[1]) for s in servers) + "\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+def fetch_all(ports: Sequence[int], asked: Sequence[int]) -> str:
+    """Fetch from the hosts `asked`, and say what it cost."""
+    rules = guard("127.0.0.1", ",".join(map(str, ports)), "127.0.0.0/8")
+    source = HttpSource(rules, BOUNDS, Unwatched(), "tuwen/benchmark")
+    references = [f"http://127.0.0.1:{asked[n % len(asked)]}/{n}" for n in range(IMAGES)]
+    waits_s, fetched = [], 0
+    cpu_s = time.process_time()
+    for first in range(0, IMAGES, BATCH):
+        began_s = time.perf_counter()
+        images = source.fetch(references[first : first + BATCH])
+        waits_s.append(time.perf_counter() - began_s)
+        fetched += sum(isinstance(image, bytes) for image in images)
+    cpu_us = (time.process_time() - cpu_s) / IMAGES * 1e6
+    source.close()
+    return (
+        f"{fetched} of {IMAGES} fetched, {cpu_us:.0f} µs CPU a post; the first batch took "
+        f"{waits_s[0]:.2f} s, the slowest later one {max(waits_s[1:]):.2f} s"
+    )
+
+
+def main(words: Sequence[str]) -> int:
+    """Start the hosts, fetch, and tell."""
+    if words == ["serve"]:
+        asyncio.run(serve())
+    command = [sys.executable, "-m", "benchmarks.image_hosts", "serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hosts:
+        assert hosts.stdout is not None
+        ports = [int(port) for port in hosts.stdout.readline().split()]
+        said = fetch_all(ports, ports if "--dead" in words else ports[:HOSTS])
+        hosts.terminate()
+    Console(highlight=False, soft_wrap=True).print(said, markup=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
