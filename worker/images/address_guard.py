@@ -87,6 +87,7 @@ _METADATA: Final = frozenset(
     )
 )
 
+_PORTS: Final = frozenset(range(1, 2**16))
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*", re.ASCII)
 # URL parsers and resolvers take what ends so for an IPv4 address, each in its own way.
@@ -180,11 +181,14 @@ def guard(
         allowed = tuple(ip_network(network) for network in networks.split(",") if network)
     except ValueError as error:
         raise BadRules(f"image_networks: {error}") from error
+    numbers = frozenset(map(int, ports.split(",")))
+    if not numbers <= _PORTS:
+        raise BadRules(f"image_ports: {ports} holds what is no port: they are 1 to 65535")
     return AddressGuard(
         frozenset(_plain(name) for name in named if not name.startswith("*.")),
         tuple("." + _plain(name[2:]) for name in named if name.startswith("*.")),
         any_public,
-        frozenset(map(int, ports.split(","))),
+        numbers,
         allowed,
     )
 

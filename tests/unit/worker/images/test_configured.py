@@ -74,6 +74,8 @@ def test_any_public_host_is_no_host_of_this_machine(closing: ExitStack) -> None:
     ("settings", "named"),
     [
         (WorkerSettings(image_allowed_hosts="http://a.example"), "image_allowed_hosts"),
+        (WorkerSettings(image_allowed_hosts="a.example", image_ports="80,70000"), "image_ports"),
+        (WorkerSettings(image_allowed_hosts="a.example", image_ports="0"), "image_ports"),
         (
             WorkerSettings(image_allowed_hosts="a.example", image_networks="10.0.0.1/8"),
             "image_networks",
