@@ -63,7 +63,7 @@ ln max(p, 1e-7) [N,K].
 A text is present when `Post.has_text` says so. The adversarial rows are texts (empty, one
 character, emoji, odd Han, 10,000 characters, all unknown words) and images (blank, tiny, huge,
 grey, CMYK, transparent), alone and together, and texts of the corpus, altered. The paired rows are
-texts of training rows with pictures of test rows.
+texts of user words, and of training rows, with pictures of test rows.
 
 Fusion weights, K labels, M modalities in the order of `Models.modalities`. A row's pattern is
 the sum of 2^m over its modalities m that are present, P = 2^M; what is absent counts as 0.
