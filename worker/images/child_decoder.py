@@ -125,8 +125,7 @@ class ChildDecoder:
         self._tell_ended(why)
         self._log.info("the decoder child is replaced", why=why, pid=self._child.pid)
         self._child.kill()
-        ended, self._child = self._child, self._spare.take()
-        ended.close()
+        self._child = self._spare.take([self._child])
 
 
 def apart(rows: Rows, ended: Ended, faults: int) -> tuple[int | None, list[Rows]]:

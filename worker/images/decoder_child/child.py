@@ -38,8 +38,8 @@ LIFE_S: Final = 300.0
 _CPU_S: Final = int(LIFE_S) + ROWS_MAX * 60
 START_S: Final = 20.0
 # Of a long batch the worker looks this often which row is in work.
-_LOOK_EVERY_MS: Final = 10
-_LAST_BREATH_S: Final = 0.5
+_LOOK_EVERY_MS: Final = 5
+_LAST_BREATH_MS: Final = 500
 _LAST_WORDS_BYTES_MAX: Final = 20_000
 
 _PASSED_ON: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -128,7 +128,8 @@ class DecoderChild:
 
     def wait_ready(self) -> None:
         """Wait until it decodes, confined. Raises DecoderUnavailable."""
-        ready = _read(self._heard(time.monotonic() + START_S), Ready)
+        late = not self._poll.poll(START_S * 1000)
+        ready = _read(Ending.TIMED_OUT if late else self._heard(), Ready)
         if isinstance(ready, Ending):
             raise DecoderUnavailable(f"it does not start: {self._last_words()}")
         # What it prints from now on has no reader, and cannot fill a pipe.
@@ -143,17 +144,15 @@ class DecoderChild:
 
     def decode(self, images: Sequence[bytes]) -> list[Pixels | ImageProblem] | Ended:
         """Decode what fits into one request; after Ended there is nothing more to be had."""
-        # It has died, or speaks unasked: no image of this batch is to blame.
-        if self._poll.poll(0):
-            return self._ended(self._how_it_ended(), 0)
         self._batch += 1
         began_s = time.monotonic()
         self._arena.fill(images)
+        # One that died before it was asked has begun no row, and its pipe ends.
         with suppress(BrokenPipeError):
             os.write(self._requests, request(self._batch, images))
         if self._is_overdue(len(images), began_s):
             return self._ended(Ending.TIMED_OUT, len(images))
-        answer = _read(self._heard(time.monotonic() + _LAST_BREATH_S), Answer)
+        answer = _read(self._heard(), Answer)
         self._worked_s += time.monotonic() - began_s
         if isinstance(answer, Ending):
             return self._ended(answer, len(images))
@@ -196,26 +195,25 @@ class DecoderChild:
         # A child that answers nonsense may have gone on to other rows since.
         return Ended(why, self._arena.row_in_work(0 if why is Ending.MISBEHAVED else rows))
 
-    def _heard(self, deadline_s: float) -> bytes | Ending:
-        """Read one frame, and nothing after it; or say what came instead."""
-        heard, length = b"", FRAME_HEAD_BYTES
-        while len(heard) < length:
-            if not self._poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
-                return Ending.MISBEHAVED
+    def _heard(self) -> bytes | Ending:
+        """Read the frame that has begun to come, and nothing after it; or say what came instead."""
+        heard = b""
+        while True:
             more = os.read(self._answers, FRAME_BYTES_MAX)
             if not more:
                 return self._how_it_ended()
             heard += more
-            if len(heard) >= FRAME_HEAD_BYTES:
-                length = frame_bytes(heard[:FRAME_HEAD_BYTES])
-                if length > FRAME_BYTES_MAX:
-                    return Ending.MISBEHAVED
-        return heard[FRAME_HEAD_BYTES:] if len(heard) == length else Ending.MISBEHAVED
+            missing = frame_bytes(heard) - len(heard)
+            if missing == 0:
+                return heard[FRAME_HEAD_BYTES:]
+            # What has come is more than a frame, or will never be one.
+            if missing < 0 or missing > FRAME_BYTES_MAX or not self._poll.poll(_LAST_BREATH_MS):
+                return Ending.MISBEHAVED
 
     def _how_it_ended(self) -> Ending:
         """Give a process that closes its pipe the time to end."""
         try:
-            code = self._process.wait(_LAST_BREATH_S)
+            code = self._process.wait(_LAST_BREATH_MS / 1000)
         except subprocess.TimeoutExpired:
             return Ending.MISBEHAVED
         return Ending.KILLED if code == -signal.SIGKILL else Ending.CRASHED

@@ -84,6 +84,8 @@ def frame(said: Ready | Answer) -> bytes:
     return _LENGTH.pack(len(content)) + content
 
 
-def frame_bytes(head: bytes) -> int:
-    """The bytes of a whole frame, from its first four."""
-    return FRAME_HEAD_BYTES + int(_LENGTH.unpack(head)[0])
+def frame_bytes(begun: bytes) -> int:
+    """The bytes of the whole frame that has begun; of less than its head, those of the head."""
+    if len(begun) < FRAME_HEAD_BYTES:
+        return FRAME_HEAD_BYTES
+    return FRAME_HEAD_BYTES + int(_LENGTH.unpack_from(begun)[0])

@@ -1,7 +1,7 @@
 """Keep one decoder child ready beside the one in use, so that another takes over at once."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from worker.images.decoder_child.child import START_S, DecoderChild, DecoderUnavailable
@@ -17,13 +17,17 @@ class SpareChild:
         self._changed = threading.Condition()
         self._spare: DecoderChild | None = None
         self._starting: DecoderChild | None = None
+        self._ended: list[DecoderChild] = []
         self._failure: Exception | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._keep_one, name="decoders", daemon=True)
         self._thread.start()
 
-    def take(self) -> DecoderChild:
-        """Give the spare, or the next to be ready. Raises DecoderUnavailable."""
+    def take(self, ended: Sequence[DecoderChild] = ()) -> DecoderChild:
+        """Give the spare, or the next to be ready; who `ended` is buried meanwhile.
+
+        Raises DecoderUnavailable.
+        """
         with self._changed:
             self._changed.wait_for(
                 lambda: self._spare or self._failure or self._closed, 2 * START_S
@@ -32,6 +36,8 @@ class SpareChild:
             if spare is None:
                 why = self._failure or "it is closed"
                 raise DecoderUnavailable(f"no decoder child: {why}") from self._failure
+            # Not before: who got no other asks again, with the same one that has ended.
+            self._ended += ended
             self._changed.notify_all()
             return spare
 
@@ -47,12 +53,20 @@ class SpareChild:
 
     def _keep_one(self) -> None:
         while self._wait_until_wanted():
+            self._bury()
             try:
                 self._start_one()
             except Exception as error:  # noqa: BLE001 - told to the thread that waits for a child.
                 self._note(error)
+        self._bury()
         if self._spare is not None:
             self._spare.close()
+
+    def _bury(self) -> None:
+        with self._changed:
+            ended, self._ended = self._ended, []
+        for child in ended:
+            child.close()
 
     def _wait_until_wanted(self) -> bool:
         with self._changed:
