@@ -1,5 +1,6 @@
 """Small questions to the cluster that kafka-python's consumer has no bounded call for."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -27,6 +28,11 @@ _OPERATIONS: Final[Mapping[Operation, int]] = {
     "IdempotentWrite": 12,
 }
 _RETRY_S: Final = 0.05
+_NOT_READY: Final = (
+    client.NotCoordinatorError,
+    client.CoordinatorNotAvailableError,
+    client.CoordinatorLoadInProgressError,
+)
 
 
 class ClusterQuestions:
@@ -104,8 +110,7 @@ class ClusterQuestions:
             NotAuthorized: the group may not be joined.
         """
         with answered(self._manager, "looking for members left behind"):
-            node = self._coordinator_node(timeout_s)
-            described = self._ask(_describe_request(group), node, timeout_s)
+            described, node = self._described(group, timeout_s)
             for found in described.groups:
                 if not _allows(found.authorized_operations, "Read"):
                     raise forbidden("group", group, "Read", f"looking up group {group!r}")
@@ -117,6 +122,21 @@ class ClusterQuestions:
             ]
             if dead:
                 self._ask(_leave_request(group, dead), node, timeout_s)
+
+    def _described(self, group: str, timeout_s: float) -> tuple[Any, Any]:
+        """Ask the group's coordinator about it, again while that one is not ready; and give both.
+
+        When it is not ready in time, it has told of no members and no rights.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            node = self._coordinator_node(timeout_s)
+            answer = self._ask(_describe_request(group), node, timeout_s)
+            error = client.for_code(answer.groups[0].error_code)
+            if error not in _NOT_READY or time.monotonic() > deadline_s:
+                return answer, node
+            self._coordinator.coordinator_dead(error())
+            time.sleep(_RETRY_S)
 
     def _coordinator_node(self, timeout_s: float) -> Any:
         find = self._coordinator.ensure_coordinator_ready_async
@@ -145,7 +165,8 @@ def _allows(operations: object, needed: Operation) -> bool:
 
 
 def _describe_request(group: str) -> DescribeGroupsRequest:
-    return DescribeGroupsRequest(groups=[group], include_authorized_operations=True)
+    # From version 6 on nothing is told of the rights on a group that does not exist yet.
+    return DescribeGroupsRequest(max_version=5, groups=[group], include_authorized_operations=True)
 
 
 def _leave_request(group: str, members: Sequence[str]) -> LeaveGroupRequest:

@@ -241,11 +241,22 @@ def _add_users(kafka: SecuredKafka) -> None:
         for right in RIGHTS
         if name != f"no-{right}"
     ]
+    # To see a thing is less than to use it.
+    seen = [
+        _acl("*", right, ACLPermissionType.ALLOW, ACLOperation.DESCRIBE)
+        for right in RIGHTS
+        if right != "transactional-id"
+    ]
     with kafka.admin() as client:
-        assert client.create_acls(allowed)["failed"] == []
+        assert client.create_acls(allowed + seen)["failed"] == []
 
 
-def _acl(user: str, right: str, permission: ACLPermissionType) -> ACL:
-    kind, prefix, operation = RIGHTS[right]
+def _acl(
+    user: str,
+    right: str,
+    permission: ACLPermissionType,
+    operation: ACLOperation | None = None,
+) -> ACL:
+    kind, prefix, needed = RIGHTS[right]
     pattern = ResourcePattern(kind, prefix, ACLResourcePatternType.PREFIXED)
-    return ACL(f"User:{user}", "*", operation, permission, pattern)
+    return ACL(f"User:{user}", "*", operation or needed, permission, pattern)

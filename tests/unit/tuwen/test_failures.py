@@ -10,7 +10,7 @@ from inference.errors import BundleError
 from train.errors import CollapsedError, CorpusError
 from tuwen.failures import EXTRAS, FAILED, REFUSED, Failed, Refused, explain
 from tuwen.local_kafka_errors import JavaMissing
-from worker.errors import SlotTaken, UnknownTopic
+from worker.errors import LinkFileRefused, SlotTaken, UnknownTopic
 from worker.images.file import ImageRootError
 from worker.settings_sources import SettingsError
 
@@ -34,7 +34,7 @@ def test_an_error_of_ours_says_its_own_text(fault: Exception) -> None:
     assert explain(fault).code == FAILED
 
 
-@pytest.mark.parametrize("fault", [Refused("no"), SettingsError("no")])
+@pytest.mark.parametrize("fault", [Refused("no"), SettingsError("no"), LinkFileRefused("no")])
 def test_what_was_never_begun_is_refused(fault: Exception) -> None:
     """With an exit code of its own."""
     assert explain(fault).code == REFUSED

@@ -2,11 +2,14 @@
 
 import json
 import os
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tuwen.command import run
+from worker.children import Child
 from worker.link_settings import SECRETS, WITH_SECRETS, SecuritySettings
 from worker.settings import WorkerSettings
 from worker.settings_sources import NAMES, SettingsError, read
@@ -186,3 +189,20 @@ def test_what_only_a_secured_kafka_needs_is_shown_last() -> None:
     """A first look at the settings meets what everybody sets."""
     assert set(NAMES) == set(WorkerSettings.model_fields)
     assert set(NAMES[-len(SecuritySettings.model_fields) :]) == set(SecuritySettings.model_fields)
+
+
+def test_a_child_is_told_the_secret_on_a_pipe_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It connects as its parent would; nobody else reads its standard input."""
+    monkeypatch.setenv("TUWEN_SASL_PASSWORD", SECRET)
+    settings = read(SASL | {"sasl_password_file": None})
+    script = f"import sys; open({str(tmp_path / 'told')!r}, 'w').write(sys.stdin.readline())"
+    child = Child(settings, (sys.executable, "-c", script))
+    try:
+        while child.exit_code() is None:
+            time.sleep(0.01)  # nothing to wait on: another process
+    finally:
+        child.kill()
+    told = WorkerSettings.model_validate_json((tmp_path / "told").read_text())
+    assert told == settings

@@ -44,6 +44,10 @@ def test_an_error_becomes_the_workers(
         (client.GroupAuthorizationFailedError("tuwen"), "group tuwen"),
         (client.TransactionalIdAuthorizationFailedError(), "transactional id slot-0"),
         # The client wraps some, and gives one as text alone.
+        (
+            client.KafkaError(client.TransactionalIdAuthorizationFailedError()),
+            "transactional id slot-0",
+        ),
         (client.KafkaError(client.ClusterAuthorizationFailedError()), "cluster"),
         (client.KafkaError("Unexpected: [Error 31] ClusterAuthorizationFailedError"), "cluster"),
     ],

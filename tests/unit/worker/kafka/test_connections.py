@@ -1,6 +1,10 @@
 """What kafka-python forgets of its connections, and what is kept of it."""
 
 import asyncio
+import gc
+import socket
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,11 +12,18 @@ from typing import Any
 
 import kafka.errors as client
 import pytest
+from kafka import KafkaConsumer
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 from worker.errors import LinkRefused, Unavailable
-from worker.kafka.connections import Connections, _last_words_first, answered, unreachable
+from worker.kafka.connections import (
+    Connections,
+    _last_words_first,
+    answered,
+    connected,
+    unreachable,
+)
 from worker.link_settings import SecuritySettings
 
 REFUSED = client.SaslAuthenticationFailedError("no")
@@ -121,3 +132,30 @@ def test_a_broker_that_is_not_there_is_told_with_its_address(sasl: SecuritySetti
         "no Kafka answers at 127.0.0.1:1 (KafkaConnectionError: 111 ECONNREFUSED): start it, or "
         "name another with TUWEN_BOOTSTRAP_SERVERS"
     )
+
+
+def test_a_handshake_that_fails_leaves_no_socket() -> None:
+    """While a broker does not speak TLS it is tried again and again: each try ends its socket."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=hang_up, args=(server,), daemon=True).start()
+        servers = f"127.0.0.1:{server.getsockname()[1]}"
+        config = {"bootstrap_servers": [servers], "bootstrap_timeout_ms": 300, "group_id": None}
+        tls = SecuritySettings(security_protocol="SSL")
+        with pytest.raises(LinkRefused, match="as a port without TLS does"):
+            connected(KafkaConsumer, config, servers, tls)
+        server.shutdown(socket.SHUT_RDWR)
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        gc.collect()
+    assert [str(warning.message) for warning in left if "SSLSocket" in str(warning.message)] == []
+
+
+def hang_up(server: socket.socket) -> None:
+    """Take connections, and close each at the first word."""
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(1)
