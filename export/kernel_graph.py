@@ -1,7 +1,7 @@
-"""An SVC of any kernel as products, kernel, product in float64: features in, margins out.
+"""Classifiers that compare a post with rows of their training, as products in float64.
 
-The margins are those of `decision_function`: one with two labels, else one by pair of labels, or,
-of the shape `ovr`, votes and confidences by label.
+An SVC of any kernel gives the margins of `decision_function`: one with two labels, else one by pair
+of labels, or, of the shape `ovr`, votes and confidences by label. Neighbours give probabilities.
 """
 
 from collections.abc import Sequence
@@ -25,6 +25,21 @@ def svc_margins(graph: OnnxGraph, svc: Any, features: str) -> str:
     if len(svc.classes_) == 2 or svc.decision_function_shape == "ovo":
         return margins
     return _by_label(graph, margins, len(svc.classes_))
+
+
+def neighbour_probabilities(graph: OnnxGraph, model: Any, features: str) -> str:
+    """Probabilities [N,K]: the share of each label among the nearest rows by Euclid's distance.
+
+    Of ‖x - s‖² the part ‖x‖² is the same for all rows s, and left out.
+    """
+    rows = _dense(model._fit_X)  # noqa: SLF001 - scikit-learn has no other name for it.
+    products = graph.node("MatMul", [features, graph.doubles(-2 * rows.T)])
+    distances = graph.node("Add", [products, graph.doubles(np.square(rows).sum(axis=1))])
+    count = graph.places([model.n_neighbors])
+    _, nearest = graph.nodes("TopK", [distances, count], 2, axis=1, largest=0, sorted=0)
+    labels = graph.doubles(np.eye(len(model.classes_))[model._y])  # noqa: SLF001 - as above.
+    found = graph.node("Gather", [labels, nearest])
+    return graph.node("ReduceMean", [found, graph.places([1])], keepdims=0)
 
 
 def pair_coefficients(dual: Floats, counts: Sequence[int]) -> Floats:

@@ -22,6 +22,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import SGDClassifier
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.svm import SVC, NuSVC
@@ -34,7 +35,7 @@ from export.converted import (
     forest_probabilities,
     transformed,
 )
-from export.kernel_graph import svc_margins
+from export.kernel_graph import neighbour_probabilities, svc_margins
 from export.onnx_graph import DOUBLE, OnnxGraph
 from schemas.models import RestScores
 
@@ -99,6 +100,8 @@ def _probabilities(graph: OnnxGraph, model: Any, x: str) -> str:
             return _average(graph, parts, _votes(model))
         case StackingClassifier():
             return _probabilities(graph, model.final_estimator_, _stacked(graph, model, x))
+        case KNeighborsClassifier():
+            return neighbour_probabilities(graph, model, x)
     if isinstance(model, _COUNTING):
         return graph.node("Softmax", [_joint(graph, model, x)], axis=1)
     if isinstance(model, _FORESTS):
