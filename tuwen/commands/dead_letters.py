@@ -139,7 +139,7 @@ def _replayed(settings: WorkerSettings) -> Replayed:
     """Ask which of them were put back, and by which replays."""
     topic = settings.dead_letters_topic
     with admin(settings) as client:
-        letters_id = cluster.facts(client, topic).id
+        letters_id = cluster.facts(client, topic, "Read").id
         try:
             return cluster.read_journal(client, settings, topic, letters_id).replayed
         except NotAuthorized:

@@ -39,11 +39,11 @@ NOTHING_SAID: Final = Terms(Choice(), None, False, REPLAYS_MAX, False)
 
 WORDS: Final = {
     Kept.UNKNOWN: "not written by tuwen",
-    Kept.REPLAYED_ALREADY: "replayed already; --again replays them once more",
+    Kept.REPLAYED_ALREADY: "replayed already; --again does so once more",
     Kept.REPLAYED_TOO_OFTEN: "put back as often as --replays-max allows, and failed again",
-    Kept.ORIGINAL_GONE: "hold no value, and their record is gone",
-    Kept.TOO_OLD: "older than their topic keeps; --new-timestamps replays them",
-    Kept.TOO_LARGE: "too large for their topic",
+    Kept.ORIGINAL_GONE: "without its value, and its record is gone",
+    Kept.TOO_OLD: "older than its topic keeps; --new-timestamps puts it back all the same",
+    Kept.TOO_LARGE: "too large for its topic",
 }
 
 
@@ -210,9 +210,11 @@ def _print_sums(tally: Tally, done: str) -> None:
     console = out()
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in tally.replayed.most_common())
     tail = f": {reasons}" if reasons else ""
-    console.print(f"{tally.replayed.total():,} records {done}{tail}", markup=False)
+    back = tally.replayed.total()
+    console.print(f"{back:,} record{'s' * (back != 1)} {done}{tail}", markup=False)
     stayed: Counter[Kept] = Counter()
     for (why, _reason), count in tally.kept.items():
         stayed[why] += count
     for why, count in stayed.most_common():
-        console.print(f"{count:,} letters stay: {WORDS[why]}", markup=False)
+        stay = "letter stays" if count == 1 else "letters stay"
+        console.print(f"{count:,} {stay}: {WORDS[why]}", markup=False)

@@ -1,7 +1,7 @@
 """What a replay asks of Kafka besides the letters: topics, their retention, journal, originals."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from tuwen.failures import Failed
 from tuwen.kafka_client import Address, read_all, reader, record_at
 from tuwen.replay.journal import Journal, journal_topic, read
 from worker.errors import UnknownTopic
-from worker.kafka.client_errors import translated
+from worker.kafka.client_errors import Operation, forbidden, translated
 from worker.messages import Partition, Record
 
 CREATE_TIMEOUT_MS: Final = 5_000
@@ -28,14 +28,14 @@ class TopicFacts:
     replicas: int
 
 
-def facts(admin: Any, topic: str) -> TopicFacts:
-    """Look a topic up.
+def facts(admin: Any, topic: str, needed: Operation) -> TopicFacts:
+    """Look a topic up; who may do what is `needed` with it may look.
 
     Raises:
         UnknownTopic: there is none.
         NotAuthorized: the broker does not say.
     """
-    with translated(f"looking up topic {topic!r}"):
+    with translated(f"looking up topic {topic!r}", operation=needed):
         (found,) = admin.describe_topics([topic])
         error = client.for_code(found["error_code"])
         if error in (client.UnknownTopicOrPartitionError, client.InvalidTopicError):
@@ -52,16 +52,21 @@ def make_journal(admin: Any, letters_topic: str, replicas: int) -> None:
     """Make the journal where there is none: kept forever, as many copies as the letters have."""
     topic = journal_topic(letters_topic)
     try:
-        facts(admin, topic)
+        facts(admin, topic, "Read")
     except UnknownTopic:
         wanted = {
             "num_partitions": 1,
             "replication_factor": replicas,
             "configs": {"retention.ms": FOREVER, "retention.bytes": FOREVER},
         }
-        with translated(f"making topic {topic!r}, in which replays write down what they did"):
-            with suppress(client.TopicAlreadyExistsError):  # somebody else made it a moment ago
+        doing = f"making topic {topic!r}, in which replays write down what they did"
+        with translated(doing):
+            try:
                 admin.create_topics({topic: wanted}, timeout_ms=CREATE_TIMEOUT_MS)
+            except client.TopicAlreadyExistsError:
+                pass  # somebody else made it a moment ago
+            except client.TopicAuthorizationFailedError as error:
+                raise forbidden("topic", topic, "Create", doing) from error
             admin.wait_for_topics([topic])
     _refuse_to_forget(admin, topic)
 
@@ -80,7 +85,7 @@ def read_journal(admin: Any, kafka: Address, letters_topic: str, letters_id: str
     """Read the journal as it is now; an empty one where there is none."""
     topic = journal_topic(letters_topic)
     try:
-        facts(admin, topic)
+        facts(admin, topic, "Read")
     except UnknownTopic:
         return Journal()
     return read(read_all(kafka, [topic]), letters_id)
@@ -100,7 +105,7 @@ class KafkaSources:
     def partitions(self, topic: str) -> int:
         """Count a topic's partitions."""
         if topic not in self._facts:
-            self._facts[topic] = facts(self.admin, topic)
+            self._facts[topic] = facts(self.admin, topic, "Write")
         return self._facts[topic].partitions
 
     def keeps_ms(self, topic: str) -> int | None:

@@ -52,8 +52,9 @@ def read(records: Iterable[Record], letters_id: str) -> Journal:
         except msgspec.DecodeError as error:
             where = f"{record.partition.topic}/{record.partition.number} offset {record.offset}"
             raise Failed(
-                f"{where} was written by no replay ({error}): delete it with "
-                "kafka-delete-records, after what is before it, or replay with this topic mended"
+                f"{where} was written by no replay ({error}), so that it is not sure what was put "
+                "back: keep others from writing there. A journal that is begun anew, the topic "
+                "deleted, knows of no replay before it"
             ) from error
         _enter(journal, entry, letters_id)
     return journal

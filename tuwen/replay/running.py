@@ -48,18 +48,6 @@ class Tally:
     kept: Counter[tuple[Kept, str]] = field(default_factory=Counter)
 
 
-@contextmanager
-def fenced(broker: Broker, patience: Patience) -> Iterator[Transaction]:
-    """Give a transaction, begun when no other replay can write any more; abort it in case."""
-    transaction = broker.begin(patience.transaction_s)
-    try:
-        yield transaction
-    except BaseException:
-        with suppress(BrokerError):
-            transaction.abort(patience.transaction_s)
-        raise
-
-
 @dataclass(frozen=True, slots=True)
 class Start:
     """What a replay begins with, or goes on with: a broker, its letters, and their journal."""
@@ -139,7 +127,10 @@ class Replay:
         while self._waiting or (self._left and not self._is_at_its_ends()):
             polled = self._broker.poll(POLL_S, LETTERS_MAX)
             if polled.lost or polled.revoked:
-                raise MembershipLost("another process has taken this replay over")
+                raise MembershipLost(
+                    "its partitions went: another process goes on with this replay, "
+                    "or the dead letters got more of them"
+                )
             self._take(polled)
             if polled.membership is not None and (self._waiting or self._is_read()):
                 self._put_back(polled.membership)

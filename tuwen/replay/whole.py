@@ -16,7 +16,7 @@ from tuwen.replay import cluster, running
 from tuwen.replay.cluster import KafkaSources, TopicFacts
 from tuwen.replay.journal import Journal, journal_topic
 from tuwen.replay.sorting import Kept, Sorter
-from worker.errors import BrokerError
+from worker.errors import BrokerError, OffsetOutOfRange
 from worker.kafka import kafka_python
 from worker.kafka.broker import Broker
 from worker.kafka.client_settings import ClientSettings
@@ -99,9 +99,6 @@ def replay(
         BrokerError: nothing was begun.
     """
     topic = settings.dead_letters_topic
-    patience = running.Patience(
-        settings.transaction_timeout_ms / 1000, settings.delivery_timeout_ms / 1000
-    )
     with _asking(settings) as (client, found, sources):
 
         def look() -> Journal:
@@ -114,11 +111,8 @@ def replay(
         name = asked if isinstance(asked, str) else new_id()
         broker = connect(_client_settings(settings, name))
         try:
-            start = running.Start(broker, patience, topic, look, now_ms)
-            if isinstance(asked, str):
-                begun, journal = start.resume(name)
-            else:
-                begun, journal = start.begin(lambda ends: asked.begun(name, found.id, ends))
+            start = running.Start(broker, _patience(settings), topic, look, now_ms)
+            begun, journal = _started(start, asked, name, found)
             watching.begun(begun)
             sorter = _sorter(settings, begun, journal, sources)
             return _run(running.Replay(start, sorter, watching.progress), name)
@@ -126,13 +120,24 @@ def replay(
             broker.close(CLOSE_S, leave=True)
 
 
+def _started(
+    start: running.Start, asked: Terms | str, name: str, found: TopicFacts
+) -> tuple[Begun, Journal]:
+    if isinstance(asked, str):
+        return start.resume(name)
+    return start.begin(lambda ends: asked.begun(name, found.id, ends))
+
+
 def _run(run: running.Replay, name: str) -> running.Tally:
     try:
         run.run()
     except BrokerError as error:
+        how = f"`tuwen dead-letters replay --resume {name}` goes on"
+        if isinstance(error, OffsetOutOfRange):
+            how = "begin another replay, of those that are left"
         raise Failed(
             f"replay {name} stopped after {run.tally.replayed.total():,} records: {error}. "
-            f"Nothing is lost or twice: `tuwen dead-letters replay --resume {name}` goes on"
+            f"Nothing is lost or twice: {how}"
         ) from error
     return run.tally
 
@@ -150,7 +155,7 @@ def _demand(begun: Begun, found: TopicFacts, letters_topic: str) -> None:
 def _asking(settings: WorkerSettings) -> Iterator[tuple[Any, TopicFacts, KafkaSources]]:
     """Connect for questions, and see that there are dead letters."""
     with admin(settings) as client, ExitStack() as closing:
-        found = cluster.facts(client, settings.dead_letters_topic)
+        found = cluster.facts(client, settings.dead_letters_topic, "Read")
         yield client, found, KafkaSources(client, settings, closing)
 
 
@@ -175,6 +180,13 @@ def _client_settings(settings: WorkerSettings, name: str) -> ClientSettings:
         session_timeout_ms=settings.session_timeout_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms,
         security=settings,
+        written_topics=(journal_topic(letters),),
+    )
+
+
+def _patience(settings: WorkerSettings) -> running.Patience:
+    return running.Patience(
+        settings.transaction_timeout_ms / 1000, settings.delivery_timeout_ms / 1000
     )
 
 

@@ -13,15 +13,20 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from PIL import Image
 
 from schemas import dead_letter
+from schemas.replay import Begun
 from tests.conftest import MakeTopic
 from tests.integration.worker.running_worker import Topics, running_worker
 from tests.tiny_bundle import write_tiny_bundle
 from tuwen.command import run
+from tuwen.failures import Failed
 from tuwen.kafka_client import read_all
+from tuwen.replay import whole
 from tuwen.replay.journal import journal_topic
 from worker.kafka import kafka_python
+from worker.kafka.broker import Broker
 from worker.kafka.client_settings import ClientSettings
 from worker.messages import Headers, Outgoing, Record
+from worker.settings import WorkerSettings
 
 pytestmark = pytest.mark.kafka
 
@@ -141,7 +146,7 @@ def test_a_letter_is_replayed_once_unless_told_again(
     assert place.do("--all", "--json") == 0
     assert said(capsys)["kept"] == {"replayed-already": {"image-not-found": 2}}
     assert place.do("--all", "--again", "--limit", "1") == 0
-    assert capsys.readouterr().out == "1 records put back: image-not-found 1\n"
+    assert capsys.readouterr().out == "1 record put back: image-not-found 1\n"
 
     assert sorted(record.value or b"" for record in place.back()) == [b"a", b"a", b"b"]
     assert place.do("--json", what="list") == 0
@@ -177,8 +182,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 
     shown = capsys.readouterr().out
     assert f"{place.posts}/1" in shown
-    assert "1 records would be put back: image-not-found 1\n" in shown
-    assert "1 letters stay: put back as often as --replays-max allows" in shown
+    assert "1 record would be put back: image-not-found 1\n" in shown
+    assert "1 letter stays: put back as often as --replays-max allows" in shown
     assert place.do("--all", "--dry-run", "--json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["kept"] for line in lines] == [None, "replayed-too-often"]
@@ -345,13 +350,27 @@ def test_letters_are_shown_by_reason_and_time(
     assert place.do("0:0", "--since", "1h", what="show") == 2
 
 
-@pytest.mark.parametrize("words", [[], ["--all", "--since", "1h"], ["--since", "yesterday"]])
-def test_what_is_to_be_replayed_must_be_said(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """All of them only when that is what was meant."""
-    assert run(["dead-letters", "replay", *words]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+def test_a_mistyped_id_disturbs_no_replay_that_runs(place: Place) -> None:
+    """It is refused before anything connects that would fence one."""
+
+    def never(_settings: ClientSettings) -> Broker:
+        raise AssertionError
+
+    settings = WorkerSettings(
+        bootstrap_servers=place.servers, dead_letters_topic=place.letters, posts_topic=place.posts
+    )
+    with pytest.raises(Failed, match="no replay 'x'"):
+        whole.replay(settings, "x", Silent(), never)
+
+
+class Silent:
+    """Is told, and does not tell."""
+
+    def begun(self, begun: Begun) -> None:
+        """It has an id."""
+
+    def progress(self, done: int, total: int) -> None:
+        """It goes on."""
 
 
 def test_ctrl_c_leaves_a_replay_that_goes_on(place: Place) -> None:

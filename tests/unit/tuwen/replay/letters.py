@@ -107,12 +107,15 @@ class Place:
                 dict(ends),
             )
         )
-        return running.Replay(start, self.sorter(begun, found), self.tell)
+        return self.run_of(start, begun, found)
 
     def resume(self, broker: MemoryBroker, replay: str) -> running.Replay:
         """Take a replay over."""
         start = self.start(broker)
-        begun, found = start.resume(replay)
+        return self.run_of(start, *start.resume(replay))
+
+    def run_of(self, start: running.Start, begun: Begun, found: Journal) -> running.Replay:
+        """Make what runs it."""
         return running.Replay(start, self.sorter(begun, found), self.tell)
 
     def start(self, broker: MemoryBroker) -> running.Start:

@@ -51,14 +51,14 @@ class FakeAdmin:
 
 def test_a_topic_is_looked_up_with_its_id() -> None:
     """One made anew under the same name has another."""
-    assert facts(FakeAdmin({"t": 0}), "t") == TopicFacts("id", 2, 3)
+    assert facts(FakeAdmin({"t": 0}), "t", "Read") == TopicFacts("id", 2, 3)
 
 
 @pytest.mark.parametrize(
     ("code", "error", "said"),
     [
         (UNKNOWN, UnknownTopic, "topic 't' does not exist: create it"),
-        (DENIED, NotAuthorized, r"forbids .*topic t\b"),
+        (DENIED, NotAuthorized, "forbids Write on topic t:"),
         (UNEXPECTED, Exception, "looking up topic 't'"),
     ],
 )
@@ -67,7 +67,7 @@ def test_what_cannot_be_looked_up_is_one_line_with_its_name(
 ) -> None:
     """And an exit code of failed work."""
     with pytest.raises(error) as raised:
-        facts(FakeAdmin({"t": code}), "t")
+        facts(FakeAdmin({"t": code}), "t", "Write")
     failure = explain(raised.value)
     assert re.search(said, failure.text)
     assert (failure.text.count("\n"), failure.code) == (0, 1)
@@ -94,7 +94,7 @@ def test_a_journal_that_somebody_else_made_meanwhile_will_do() -> None:
 def test_who_may_not_make_the_journal_is_told_its_name() -> None:
     """Whoever grants rights must know for what."""
     error = TopicAuthorizationFailedError({"letters.replays"})
-    with pytest.raises(NotAuthorized, match=r"making topic 'letters.replays'.*forbids .*topic"):
+    with pytest.raises(NotAuthorized, match=r"forbids Create on topic letters\.replays"):
         make_journal(FakeAdmin({}, error=error), "letters", 1)
 
 

@@ -1,4 +1,6 @@
-import itertools
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -6,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import dead_letter
-from schemas.replay import Choice
+from schemas.replay import Begun, Choice
 from tests.mortal_broker import STEPS, Life, mortal
 from tests.unit.tuwen.replay.letters import LETTERS, MADE_MS, POSTS, Place, why
 from tuwen.failures import Failed
 from tuwen.replay import running
-from tuwen.replay.journal import journal_topic
+from tuwen.replay.journal import Journal
 from tuwen.replay.running import LETTERS_MAX
 from tuwen.replay.sorting import Kept
 from worker.errors import BrokerError, MembershipLost, TransactionAborted, UnknownTopic
-from worker.kafka.broker import Position
+from worker.kafka.broker import Polled, Position
 from worker.kafka.memory_broker import MemoryBroker
 from worker.messages import Headers, Partition
 
@@ -28,6 +30,11 @@ def filled(count: int) -> Place:
     for number in range(count):
         place.fail(str(number).encode(), number=number % 2, added=why(partition=number % 2))
     return place
+
+
+def a_replay(replay: str, ends: Mapping[int, int]) -> Begun:
+    """A replay of everything."""
+    return Begun(replay, "1", Choice(), None, False, 3, False, dict(ends))
 
 
 def numbers(place: Place) -> list[int]:
@@ -115,6 +122,19 @@ def test_a_limit_is_for_the_whole_replay_and_leaves_the_rest() -> None:
     assert len(numbers(place)) == 4
     assert place.replay(limit=100).replayed.total() == 6
     assert numbers(place) == list(range(10))
+
+
+def test_a_limit_holds_over_a_resumption() -> None:
+    """What it put back before it died counts."""
+    place = filled(2 * LETTERS_MAX)
+    broker = connect_to_die(place, "begin", 3)
+    with pytest.raises(Killed):
+        place.begin(broker, "r", limit=LETTERS_MAX + 10).run()
+    assert len(numbers(place)) == LETTERS_MAX
+
+    place.resume(place.connect("r"), "r").run()
+
+    assert len(numbers(place)) == LETTERS_MAX + 10
 
 
 def test_a_loop_stops_at_the_third_time() -> None:
@@ -240,6 +260,25 @@ def test_a_second_replay_ends_the_first_before_it_looks_what_was_replayed() -> N
     assert numbers(place) == [0, 1, 2]
 
 
+def test_the_journal_is_looked_at_only_once_no_other_replay_can_write() -> None:
+    """What another commits after the look would come twice."""
+    place = filled(3)
+    late = place.connect("r2")
+    late.discard()  # it got no answer as it connected, and fences nobody before it begins
+    first = place.begin(place.connect("r1"), "r1")
+
+    def look() -> Journal:
+        found = place.look()
+        with suppress(BrokerError):
+            first.run()
+        return found
+
+    start = replace(place.start(late), look=look)
+    place.run_of(start, *start.begin(lambda ends: a_replay("r2", ends))).run()
+
+    assert numbers(place) == [0, 1, 2]
+
+
 def test_a_resumed_replay_keeps_the_producer_that_it_looked_with() -> None:
     """Else it would fence who came after it, and not know what that one had put back."""
     place = filled(3)
@@ -324,6 +363,34 @@ def test_a_missing_topic_puts_nothing_back() -> None:
     assert place.values() == []
 
 
+class Unsettled:
+    """A broker whose group is not stable for the first polls."""
+
+    def __init__(self, inner: Any, polls: int) -> None:
+        self._inner = inner
+        self._left = polls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def poll(self, timeout_s: float, records_max: int) -> Polled:
+        """Poll, and withhold the membership."""
+        self._left -= 1
+        polled: Polled = self._inner.poll(0.01, records_max)
+        return polled if self._left < 0 else replace(polled, membership=None)
+
+
+@pytest.mark.parametrize("limit", [None, 1, 3])
+def test_what_came_before_the_group_was_stable_goes_back_once_it_is(limit: int | None) -> None:
+    """Nothing is committed without a membership, and nothing is forgotten."""
+    place = filled(3)
+    broker = cast("MemoryBroker", Unsettled(place.connect("r"), polls=3))
+
+    place.begin(broker, "r", limit=limit).run()
+
+    assert len(numbers(place)) == (limit or 3)
+
+
 class Withholding:
     """A broker that gives a receipt too few."""
 
@@ -350,13 +417,3 @@ def test_nothing_is_committed_without_a_receipt_for_each_record() -> None:
 
     assert place.values() == []
     assert not place.look().replayed
-
-
-def test_ids_are_not_the_same_within_a_second() -> None:
-    """They name a group and are typed by people."""
-    from tuwen.replay.whole import new_id
-
-    ids = [new_id() for _ in range(3)]
-    assert all(len(each) == len("20261126-083000-1a2b") for each in ids)
-    assert all(a != b for a, b in itertools.pairwise(ids))
-    assert journal_topic(LETTERS) == "letters.replays"
