@@ -39,5 +39,8 @@ class Reason(StrEnum):
     # The model knows only one modality, and the post has only the other.
     MODALITY_UNUSED = "modality-unused"
 
+    # It makes a stage or the model raise, and is to blame for that itself.
+    POISON = "poison"
+
     # The verdict does not fit into a record.
     VERDICT_TOO_LARGE = "verdict-too-large"

@@ -39,11 +39,15 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):
-    """A record that gets no verdict, and why. `detail` never holds the post's content."""
+    """A record that gets no verdict, and why. `detail` never holds the post's content.
+
+    `stage` is where, for a reason that may come of several stages.
+    """
 
     record: Record
     reason: Reason
     detail: str
+    stage: str = ""
 
 
 class Read(msgspec.Struct, frozen=True, gc=False):

@@ -4,7 +4,7 @@ import platform
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -26,6 +26,9 @@ _CONFIDENCE: Final = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.8
 
 Change = Literal["gained", "revoked", "lost"]
 """How a partition can change hands, as this worker sees it."""
+
+Step = Literal["decode", "fetch", "features", "inference"]
+"""What a batch goes through that may raise."""
 
 
 class BatchHistogram(Histogram):
@@ -111,6 +114,20 @@ class Metrics:
             registry=registry,
         )
 
+        self._held_up = Gauge(
+            "tuwen_step_held_up",
+            "1 while a fault of the machine or the model holds a step up.",
+            ["step"],
+            registry=registry,
+        )
+        self._faults = Counter(
+            "tuwen_step_faults",
+            "Tries of a step that a fault of the machine or the model brought to nothing.",
+            ["step"],
+            registry=registry,
+        )
+        for step in get_args(Step):
+            self.held_up(step, held=False)
         self._decoders_ended = Counter(
             "tuwen_decoder_restarts",
             "Decoder children that ended and were replaced.",
@@ -225,6 +242,14 @@ class Metrics:
         """Tell how a transaction ended, and how long it took."""
         self._transactions.labels(outcome).inc()
         self._transaction_seconds.observe(seconds)
+
+    def held_up(self, step: Step, *, held: bool) -> None:
+        """Tell whether a fault holds a step up now."""
+        self._held_up.labels(step).set(held)
+
+    def fault(self, step: Step) -> None:
+        """Tell that a step was tried, and will be again: no post is to blame."""
+        self._faults.labels(step).inc()
 
     def decoder_ended(self, why: str) -> None:
         """Tell that a decoder child was replaced; `why` is a `decoder_child.child.Ending`."""

@@ -21,21 +21,21 @@ from typing import Final
 
 import structlog
 
-from inference.classifier import Classifier, Features
-from schemas.verdict import Modality
+from inference.classifier import Classifier
 from worker.batching import Inbox
 from worker.commit import Committer
-from worker.decode import decode
+from worker.endurance import Endurance
 from worker.errors import OffsetOutOfRange, Unavailable, Undecodable
 from worker.fetch import Fetcher
 from worker.images.decoder import Decoder
 from worker.images.sources import ImageSource
 from worker.kafka.broker import Broker, Polled, Position
-from worker.messages import Fetched, Outcome, Partition, Read, Reject
+from worker.messages import Partition
 from worker.metrics import Change, Metrics
 from worker.offsets import Ledger
 from worker.publish import Publisher
 from worker.settings import WorkerSettings
+from worker.stages import Prepared, Stages
 
 # Polling at least this often keeps the membership alive, whatever the other stages do.
 POLL_S: Final = 0.2
@@ -60,15 +60,6 @@ class PipelineState:
     stalled_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A batch between the prepare and the infer thread: posts, their features, the rejects."""
-
-    fetched: Sequence[Fetched]
-    features: Features
-    rejects: Sequence[Reject]
-
-
 class Pipeline:
     """Runs the stages of one worker; `run` blocks the calling thread, which polls."""
 
@@ -83,11 +74,6 @@ class Pipeline:
         metrics: Metrics,
     ) -> None:
         self._broker = broker
-        self._classifier = classifier
-        self._fetcher = Fetcher(
-            source, decoder, classifier.manifest.modalities, settings.on_image_failure
-        )
-        self._publisher = publisher
         self._settings = settings
         self._metrics = metrics
         self._ledger = Ledger()
@@ -101,6 +87,10 @@ class Pipeline:
         )
         self._scored = threading.Event()
         self._abandon = threading.Event()
+        self._endurance = Endurance(metrics, self._abandon)
+        modalities = classifier.manifest.modalities
+        fetcher = Fetcher(source, decoder, modalities, settings.on_image_failure)
+        self._stages = Stages(classifier, fetcher, publisher, metrics, self._endurance)
         self._failure: BaseException | None = None
         self._trouble = "has not joined the group yet"
         self._polled_s = time.monotonic()
@@ -115,7 +105,7 @@ class Pipeline:
 
         Raises:
             BrokerError: the worker cannot go on, and should not be tried again unchanged.
-            Exception: a stage failed; nothing of its batch was committed.
+            Exception: a thread failed; nothing of its batch was committed.
         """
         threads = [
             self._thread("prepare", self._prepare_all),
@@ -138,7 +128,7 @@ class Pipeline:
     def state(self) -> PipelineState:
         """Say whether the worker does its work; without a partition it is ready, and idle."""
         partitions = len(self._ledger.owned)
-        trouble = self._trouble or self._committer.trouble
+        trouble = self._trouble or self._committer.trouble or self._endurance.trouble
         reason = trouble or ("" if partitions else "idle, no partition")
         return PipelineState(not trouble, partitions, reason, time.monotonic() - self._polled_s)
 
@@ -277,20 +267,8 @@ class Pipeline:
         while records := self._inbox.take():
             current = self._ledger.current(records)
             if current:
-                self._hand_over(self._prepare([decode(record) for record in current]))
+                self._hand_over(self._stages.prepare(current))
         self._hand_over(None)
-
-    def _prepare(self, read: Sequence[Read | Reject]) -> Prepared:
-        with self._timed("fetch", len(read)):
-            fetched = self._fetcher.fetch([post for post in read if isinstance(post, Read)])
-        posts = [post for post in fetched if isinstance(post, Fetched)]
-        rejects = [post for post in (*read, *fetched) if isinstance(post, Reject)]
-        with self._timed("features", len(posts)):
-            features = self._classifier.features(
-                [p.post.text if p.post.has_text else None for p in posts],
-                [p.pixels for p in posts],
-            )
-        return Prepared(posts, features, rejects)
 
     def _hand_over(self, prepared: Prepared | None) -> None:
         while not self._abandon.is_set():
@@ -308,33 +286,10 @@ class Pipeline:
                 continue
             if prepared is None:
                 break
-            self._ledger.settle(self._outcomes(prepared))
+            self._ledger.settle(self._stages.outcomes(prepared))
         self._scored.set()
 
-    def _outcomes(self, prepared: Prepared) -> list[Outcome]:
-        outcomes = [self._publisher.dead_letter(reject) for reject in prepared.rejects]
-        if prepared.fetched:
-            with self._timed("inference", len(prepared.fetched)):
-                scores = self._classifier.scores(prepared.features)
-            with self._timed("publish", len(prepared.fetched)):
-                used = [self._used(row) for row in scores.present.tolist()]
-                outcomes += map(
-                    self._publisher.verdict,
-                    prepared.fetched,
-                    scores.scores,
-                    used,
-                    [post.missing for post in prepared.fetched],
-                )
-        return outcomes
-
-    def _used(self, present: Sequence[bool]) -> tuple[Modality, ...]:
-        modalities = self._classifier.manifest.modalities
-        return tuple(m for m, there in zip(modalities, present, strict=True) if there)
-
     # All of them.
-
-    def _timed(self, stage: str, records: int) -> "_Timed":
-        return _Timed(self._metrics, stage, records)
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
@@ -347,16 +302,3 @@ class Pipeline:
             work()
         except BaseException as error:  # noqa: BLE001 - told to the poll thread, which raises it.
             self._failure = self._failure or error
-
-
-class _Timed:
-    """Tells the metrics how long a stage took for how many records."""
-
-    def __init__(self, metrics: Metrics, stage: str, records: int) -> None:
-        self._metrics, self._stage, self._records = metrics, stage, records
-
-    def __enter__(self) -> None:
-        self._started_s = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._metrics.stage(self._stage, time.perf_counter() - self._started_s, self._records)

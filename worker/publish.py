@@ -35,7 +35,11 @@ _STAGES: Final = {
     Reason.IMAGE_TOO_MANY_PIXELS: "decode-image",
     Reason.IMAGE_FORMAT_UNKNOWN: "decode-image",
     Reason.IMAGE_DAMAGED: "decode-image",
+    Reason.IMAGE_NEEDS_TOO_MUCH_MEMORY: "decode-image",
+    Reason.IMAGE_DECODING_TOO_SLOW: "decode-image",
+    Reason.IMAGE_DECODER_CRASHED: "decode-image",
     Reason.MODALITY_UNUSED: "features",
+    Reason.POISON: "inference",
     Reason.VERDICT_TOO_LARGE: "publish",
 }
 
@@ -75,7 +79,7 @@ class Publisher:
         """Give the label of the highest of `scores` float32[K], the first of equals, if any.
 
         Raises:
-            ValueError: the scores are no probabilities; that is the model's fault, not the post's.
+            ValueError: the scores are no probabilities.
         """
         record = fetched.record
         probabilities: list[float] = scores.tolist()
@@ -151,7 +155,7 @@ class Publisher:
             dead_letter.CONNECT_OFFSET: str(offset),
             dead_letter.CONNECT_NAME: "tuwen",
             dead_letter.CONNECT_TASK: "0",
-            dead_letter.CONNECT_STAGE: _STAGES.get(reject.reason, "decode"),
+            dead_letter.CONNECT_STAGE: reject.stage or _STAGES.get(reject.reason, "decode"),
             dead_letter.CONNECT_MESSAGE: f"{reject.reason}: {detail}",
             dead_letter.REASON: reject.reason,
             dead_letter.DETAIL: detail,

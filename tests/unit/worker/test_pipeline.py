@@ -10,10 +10,12 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 
 from features.images import ImageProblem
 from inference.classifier import Classifier
+from schemas import dead_letter
 from schemas.reasons import Reason
 from schemas.verdict import ModelName, Verdict
 from worker.kafka.client_settings import ClientSettings
@@ -30,18 +32,26 @@ WAIT_S = 20.0
 MODEL = ModelName("fake", "1", "soft-voting")
 
 
+class PanicException(BaseException):
+    """What native code raises: no Exception."""
+
+
 class LengthClassifier:
-    """Gives `yes` to texts of even length; can be held up, and can fail."""
+    """Gives `yes` to texts of even length; can be held up, can fail, for some texts or for all."""
 
     def __init__(self) -> None:
-        self.manifest = SimpleNamespace(modalities=("text", "image"), labels=("yes", "no"))
+        self.manifest = SimpleNamespace(
+            modalities=("text", "image"), labels=("yes", "no"), image=None
+        )
         self.batches: list[int] = []
         self.may_go_on = threading.Event()
         self.may_go_on.set()
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     def features(self, texts: Sequence[str | None], pixels: Sequence[object | None]) -> Any:
         """Keep what was given."""
+        if any(text and "毒" in text for text in texts):
+            raise PanicException(texts)
         return texts, pixels
 
     def scores(self, features: Any) -> Any:
@@ -50,6 +60,8 @@ class LengthClassifier:
         if self.failure is not None:
             raise self.failure
         texts, _ = features
+        if any(text and "坏" in text for text in texts):
+            raise ValueError(texts)
         self.batches.append(len(texts))
         even = np.array([len(text or "") % 2 == 0 for text in texts])
         present = np.array([(t is not None, p is not None) for t, p in zip(*features, strict=True)])
@@ -59,10 +71,16 @@ class LengthClassifier:
 
 
 class NoImages:
-    """Neither source nor decoder has any image."""
+    """Neither source nor decoder has any image; of some references it is not the post's fault."""
+
+    failure: BaseException | None = None
 
     def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
         """Refuse each."""
+        if self.failure is not None and any(each.startswith("file:") for each in references):
+            raise self.failure
+        if "data:poison" in references:
+            raise RuntimeError(references)
         return [ImageProblem(Reason.IMAGE_NOT_FOUND, "none")] * len(references)
 
     def decode(self, images: Sequence[bytes]) -> list[Any]:
@@ -76,6 +94,8 @@ class Bench:
     def __init__(self) -> None:
         self.cluster = MemoryCluster(TOPICS)
         self.classifier = LengthClassifier()
+        self.source = NoImages()
+        self.registry = CollectorRegistry()
         self.failures: list[BaseException] = []
         self._running: list[tuple[threading.Event, threading.Thread]] = []
 
@@ -93,16 +113,17 @@ class Bench:
         self.cluster.produce(Outgoing("posts", partition, b"key", value, (), 1_000))
 
     def start(self, slot: int = 0, **settings: Any) -> tuple[Pipeline, threading.Event]:
-        """Start a worker."""
+        """Start a worker; `registry` has the metrics of the newest."""
+        self.registry = CollectorRegistry()
         client = ClientSettings("memory:0", "group", "posts", f"group-here-{slot}")
         pipeline = Pipeline(
             self.cluster.connect(client),
             cast("Classifier", self.classifier),
-            NoImages(),
+            self.source,
             NoImages(),
             Publisher("verdicts", 2, "letters", MODEL, ("yes", "no")),
             WorkerSettings(**settings),
-            Metrics(CollectorRegistry()),
+            Metrics(self.registry),
         )
         stop = threading.Event()
         thread = threading.Thread(target=self._run, args=(pipeline, stop))
@@ -113,7 +134,7 @@ class Bench:
     def _run(self, pipeline: Pipeline, stop: threading.Event) -> None:
         try:
             pipeline.run(stop)
-        except Exception as error:  # noqa: BLE001 -- kept for the test that looks.
+        except BaseException as error:  # noqa: BLE001 -- kept for the test that looks.
             self.failures.append(error)
 
     def join(self) -> None:
@@ -129,6 +150,12 @@ class Bench:
         """What a read_committed reader finds."""
         records = self.cluster.committed_records("verdicts")
         return [msgspec.json.decode(record.value or b"", type=Verdict) for record in records]
+
+    def letters(self) -> list[tuple[tuple[int, int], dead_letter.Failure]]:
+        """Partition and offset of each post that is on the dead letters, and what is said of it."""
+        records = self.cluster.committed_records("letters")
+        said = [dead_letter.failure(record.headers) for record in records]
+        return sorted(((f.partition, f.offset), f) for f in said if f is not None)
 
     def sources(self) -> list[tuple[int, int]]:
         """Partition and offset of each post that has a verdict."""
@@ -226,17 +253,95 @@ def test_a_stop_commits_what_was_begun_and_leaves_the_rest(bench: Bench) -> None
     assert sorted(bench.sources()) == [(p, offset) for p in (0, 1) for offset in range(150)]
 
 
-def test_a_failing_stage_ends_the_worker_and_commits_nothing(bench: Bench) -> None:
-    """A fault is not a reject: no good post goes to the dead letters for it."""
+def test_a_stage_that_is_told_to_end_ends_the_worker_and_commits_nothing(bench: Bench) -> None:
+    """It is no fault of a post or of the model: nobody waits for it to pass."""
     bench.post(0)
-    bench.classifier.failure = RuntimeError("the model is broken")
+    bench.classifier.failure = SystemExit("told to")
     bench.start()
     eventually(lambda: bool(bench.failures))
-    assert str(bench.failures[0]) == "the model is broken"
+    assert str(bench.failures[0]) == "told to"
     assert bench.cluster.all_records("verdicts") == bench.cluster.all_records("letters") == []
     bench.classifier.failure = None
     bench.start()
     eventually(lambda: len(bench.verdicts()) == 1)
+
+
+POISONOUS = {
+    "features": {"text": "毒"},
+    "inference": {"text": "坏"},
+    "fetch": {"image": "data:poison"},
+}
+
+
+@pytest.mark.parametrize("stage", POISONOUS)
+def test_poison_costs_one_record(bench: Bench, stage: str) -> None:
+    """Its batch goes on without it, the worker runs on, and the class of the error is told."""
+    for number in range(60):
+        poisonous = number in {7, 8, 40}
+        bench.post(number, **({"text": "很好"} | POISONOUS[stage] if poisonous else {}))
+    bench.start()
+    eventually(lambda: len(bench.letters()) + len(bench.verdicts()) == 60)
+    places, said = zip(*bench.letters(), strict=True)
+    assert places == ((0, 4), (0, 20), (1, 3))
+    assert {(each.stage, each.reason) for each in said} == {(stage, "poison")}
+    error = {"features": "PanicException", "inference": "ValueError", "fetch": "RuntimeError"}
+    assert all(error[stage] in each.detail for each in said)
+    assert sorted(bench.sources()) == sorted(
+        {(p, offset) for p in (0, 1) for offset in range(30)} - set(places)
+    )
+    assert bench.failures == []
+
+
+def test_poison_is_not_quoted_in_the_logs(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its error quotes the post; stage, class and place are enough to look for it."""
+    for number in range(8):
+        bench.post(number, "很坏的酒店" if number == 3 else "很好")
+    with structlog.testing.capture_logs() as events:
+        bench.start()
+        eventually(lambda: len(bench.verdicts()) == 7)
+    (told,) = [event for event in events if event["event"] == "poison set aside"]
+    assert (told["step"], told["posts"], told["error"]) == ("inference", 1, "ValueError")
+    assert "酒店" not in str(events) + "".join(capsys.readouterr())
+
+
+FAULTS = [("inference", RuntimeError("no weights")), ("fetch", OSError(5, "disk"))]
+
+
+@pytest.mark.parametrize(("step", "failure"), FAULTS, ids=[step for step, _ in FAULTS])
+def test_a_fault_of_the_machine_holds_up_and_costs_no_post(
+    bench: Bench, step: str, failure: BaseException
+) -> None:
+    """The worker is not ready, says why, shows it, and goes on by itself when it has ended."""
+    broken: Any = bench.classifier if step == "inference" else bench.source
+    broken.failure = failure
+    for number in range(20):
+        bench.post(number, **({"image": "file:x"} if step == "fetch" else {}))
+    pipeline, _ = bench.start(batch_records_max=4)
+
+    def shown(name: str) -> float | None:
+        return bench.registry.get_sample_value(name, {"step": step})
+
+    eventually(lambda: shown("tuwen_step_held_up") == 1)
+    eventually(lambda: f"{step} is held up" in pipeline.state().reason)
+    assert not pipeline.state().ready
+    eventually(lambda: (shown("tuwen_step_faults_total") or 0) >= 2)
+    assert (bench.verdicts(), bench.letters()) == ([], [])
+    broken.failure = None
+    eventually(lambda: len(bench.verdicts()) == 20)
+    eventually(lambda: pipeline.state().ready)
+    assert shown("tuwen_step_held_up") == 0
+    assert (bench.letters(), bench.failures) == ([], [])
+
+
+def test_a_worker_that_is_held_up_stops_when_told(bench: Bench) -> None:
+    """Its posts stay for whoever owns them next."""
+    bench.classifier.failure = RuntimeError("no weights")
+    bench.post(0)
+    pipeline, stop = bench.start(stop_timeout_s=0.3)
+    eventually(lambda: "held up" in pipeline.state().reason)
+    stop.set()
+    bench.join()
+    assert (bench.failures, bench.cluster.all_records("letters")) == ([], [])
 
 
 def test_a_second_worker_takes_over_partitions_under_load(bench: Bench) -> None:

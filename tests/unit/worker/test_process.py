@@ -18,12 +18,12 @@ from worker import logs, process
 from worker.endpoints import Endpoints, Health, Pages
 from worker.errors import Unavailable
 from worker.exit_codes import FAILED, REFUSED, STOPPED
-from worker.images.file import FileSource
 from worker.kafka.broker import Broker
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.memory import MemoryCluster
 from worker.kafka.memory_broker import MemoryBroker
 from worker.messages import Outgoing
+from worker.publish import Publisher
 from worker.settings import WorkerSettings
 from worker.stopping import Stopping
 
@@ -226,18 +226,42 @@ def test_a_taken_port_refuses(settings: WorkerSettings) -> None:
     assert (code, "TUWEN_METRICS_PORT" in told.why) == (REFUSED, True)
 
 
-def test_a_failing_stage_ends_the_worker(
+def test_an_image_root_that_is_gone_holds_the_worker_up_until_it_is_back(
+    settings: WorkerSettings, tmp_path: Path
+) -> None:
+    """No post is to blame; the readiness page names the folder, the worker goes on by itself."""
+    root = tmp_path / "images"
+    root.mkdir()
+    cluster = MemoryCluster(TOPICS)
+    running = Running(settings.model_copy(update={"image_root": root}), cluster.connect)
+    try:
+        assert running.told.heard.wait(20)
+        root.rmdir()
+        post = b'{"id": "a", "text": "\xe5\xa5\xbd", "image": "file:x"}'
+        cluster.produce(Outgoing("tuwen.posts", 0, None, post, (), 1000))
+        until(lambda: f"image_root {root} cannot be opened" in running.page("/readyz")[1])
+        assert running.page("/readyz")[0] == 503
+        assert running.page("/healthz")[0] == 200
+        root.mkdir()
+        until(lambda: bool(cluster.committed_records("tuwen.verdicts")))
+        until(lambda: running.page("/readyz")[0] == 200)
+    finally:
+        assert running.stop() == STOPPED
+    assert cluster.all_records("tuwen.dead-letters") == []
+
+
+def test_a_thread_that_fails_ends_the_worker(
     settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 1; the post stays uncommitted for whoever owns it next."""
 
     def fail(*_: object) -> None:
-        raise RuntimeError("the disk is gone")
+        raise RuntimeError("a fault of the code")
 
-    monkeypatch.setattr(FileSource, "fetch", fail)
+    monkeypatch.setattr(Publisher, "dead_letter", fail)
     cluster = MemoryCluster(TOPICS)
     running = Running(settings, cluster.connect)
-    cluster.produce(Outgoing("tuwen.posts", 0, None, b'{"id": "a", "image": "file:x"}', (), 1000))
+    cluster.produce(Outgoing("tuwen.posts", 0, None, b"{broken", (), 1000))
     assert running.join() == FAILED
     assert cluster.committed_records("tuwen.dead-letters") == []
 
