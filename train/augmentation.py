@@ -1,8 +1,12 @@
 """Change a batch of images in ways that leave what they show: all by one seed."""
 
+from collections.abc import Callable
 from typing import Any
 
 from train.quiet_keras import load
+
+Change = Callable[[Any, Any], Any]
+"""Pixels uint8[N,H,W,C] and a seed int32[2] to float32[N,H,W,C], 0..255."""
 
 # Radians, share, share of the side, contrast, grey levels, share of the side.
 _TURN, _ZOOM, _SHIFT, _CONTRAST, _LIGHT, _PATCH = 0.21, 0.12, 0.08, 0.25, 25.0, 0.14

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from schemas.progress import Progress, silent
-from train import image_model
+from train import augmentation, image_model
 from train.cnn import Heads
 from train.errors import CollapsedError, LeakageError
 from train.image_model import RUNS_MAX, End, Run, fit_cnn, fit_image
 from train.image_rows import ImageRows
-from train.settings import ImageScoring, TrainSettings
+from train.settings import Cnn, ImageScoring, TrainSettings
 from train.side_by_side import Fit, FittedCnn, Lesson
 from train.unseen import Fitted, unseen_scores
 
@@ -229,3 +229,18 @@ def test_the_shipped_cnn_may_not_score_what_it_learned_from(
     fitted: Fitted[Any] = training.model
     with pytest.raises(LeakageError):
         unseen_scores(fitted, ["1"], lambda _: np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("cnn", "epochs", "changed"),
+    [
+        ("compact", 6, augmentation.mirrored),
+        ("compact", 24, augmentation.augmented),
+        ("brief", 24, augmentation.mirrored),
+    ],
+)
+def test_images_that_are_seen_a_few_times_are_only_mirrored(
+    cnn: Cnn, epochs: int, changed: augmentation.Change
+) -> None:
+    """The demo's CNN would not learn what faces say in six passes over moved ones."""
+    assert image_model.change(cnn, epochs) is changed
