@@ -139,7 +139,7 @@ def _fetcher(manifest: Manifest, settings: WorkerSettings) -> Fetcher:
     # A model without images asks for none: any size will do.
     decoder = InProcessDecoder(manifest.image or ImageInput(1, 1), limits)
     # What it may start for images of the network ends with the command.
-    source = configured_source(settings, Unwatched(), ExitStack())
+    source = configured_source(settings, Unwatched(), ExitStack()).images
     return Fetcher(source, decoder, manifest.modalities, settings.on_image_failure)
 
 

@@ -1,4 +1,4 @@
-"""Serve `/metrics`, `/healthz` and `/readyz` over HTTP, in a thread of their own."""
+"""Serve metrics, health and the worst image hosts over HTTP, in a thread of their own."""
 
 import errno
 import socket
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+_PAGES: Final = b"/metrics, /healthz, /readyz and /debug/images are here\n"
 FIRST_PORT: Final = 9464
 PORTS_TRIED_MAX: Final = 200
 REQUESTS_MAX: Final = 16
@@ -37,6 +38,7 @@ class Pages:
     metrics: Callable[[], bytes]
     alive: Callable[[], Health]
     ready: Callable[[], Health]
+    worst_image_hosts: Callable[[], bytes] = lambda: b"[]\n"
 
 
 class Endpoints:
@@ -94,7 +96,7 @@ class _ServerOnIPv6(_Server):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Knows three pages."""
+    """Knows four pages."""
 
     timeout = REQUEST_TIMEOUT_S
     server: _Server
@@ -109,10 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._tell(pages.alive())
             case "/readyz":
                 self._tell(pages.ready())
+            case "/debug/images":
+                self._answer(HTTPStatus.OK, "application/json", pages.worst_image_hosts())
             case _:
-                self._answer(
-                    HTTPStatus.NOT_FOUND, "text/plain", b"/metrics, /healthz and /readyz are here\n"
-                )
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", _PAGES)
 
     def _tell(self, health: Health) -> None:
         status = HTTPStatus.OK if health.well else HTTPStatus.SERVICE_UNAVAILABLE

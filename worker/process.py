@@ -32,11 +32,13 @@ from worker.endpoints import Endpoints, Health, Pages, PortTaken
 from worker.errors import BrokerError, SlotTaken
 from worker.exit_codes import FAILED, REFUSED, STOPPED, refuse
 from worker.exposition import page
+from worker.images import host_reports
 from worker.images.child_decoder import ChildDecoder
 from worker.images.configured import configured_source
 from worker.images.decoder import Decoder, InProcessDecoder
 from worker.images.decoder_child.child import DecoderUnavailable, Needs
 from worker.images.file import ImageRootError, open_root
+from worker.images.host_reports import HostReport
 from worker.images.sources import BadRules
 from worker.kafka import kafka_python
 from worker.kafka.broker import Broker
@@ -126,7 +128,7 @@ def work(
         try:
             endpoints = Endpoints(settings.metrics_host, metrics_port, shown.pages())
             closing.callback(endpoints.close)
-            pipeline = assemble(settings, slot, connect, shown.registry, closing)
+            pipeline = assemble(shown, connect, closing)
         except REFUSALS as error:
             announcing.refused(str(error))
             return REFUSED
@@ -156,11 +158,17 @@ class Shown:
     slot: int
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     pipeline: Pipeline | None = None
+    worst_hosts: Callable[[], list[HostReport]] = list
 
     def pages(self) -> Pages:
-        """The three pages."""
+        """All pages."""
         ProcessCollector(registry=self.registry)
-        return Pages(lambda: page(self.registry, str(self.slot)), self.alive, self.ready)
+        return Pages(
+            lambda: page(self.registry, str(self.slot)),
+            self.alive,
+            self.ready,
+            lambda: host_reports.page(self.worst_hosts()),
+        )
 
     def alive(self) -> Health:
         """Say whether the worker still polls; if not for long, a restart is the cure."""
@@ -177,26 +185,22 @@ class Shown:
         return Health(state.ready, state.reason or f"ready, {state.partitions} partitions")
 
 
-def assemble(
-    settings: WorkerSettings,
-    slot: int,
-    connect: Connect,
-    registry: CollectorRegistry,
-    closing: ExitStack,
-) -> Pipeline:
+def assemble(shown: Shown, connect: Connect, closing: ExitStack) -> Pipeline:
     """Load, connect and wire everything; what must be ended after the work goes to `closing`.
 
     Raises BundleError, BrokerError, ImageRootError, BadRules, DecoderUnavailable.
     """
-    metrics = Metrics(registry)
+    settings = shown.settings
+    metrics = Metrics(shown.registry)
     if settings.image_root is not None:
         os.close(open_root(settings.image_root))
     classifier = Classifier(load(settings.bundle))
     manifest = classifier.manifest
     metrics.model(manifest)
     source = configured_source(settings, metrics, closing)
+    shown.worst_hosts = source.worst_hosts
     decoder = _decoder(settings, manifest, metrics, closing)
-    broker = connect(_client_settings(settings, slot))
+    broker = connect(_client_settings(settings, shown.slot))
     try:
         publisher = _publisher(settings, manifest, broker)
     except BrokerError:
@@ -205,7 +209,7 @@ def assemble(
     return Pipeline(
         broker,
         classifier,
-        source,
+        source.images,
         decoder,
         publisher,
         settings,

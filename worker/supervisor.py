@@ -25,6 +25,7 @@ from worker.endpoints import Endpoints, Health, Pages, PortTaken
 from worker.errors import SlotTaken
 from worker.exit_codes import FAILED, REFUSED, STOPPED, refuse
 from worker.exposition import merged, page
+from worker.images import host_reports
 from worker.settings import WorkerSettings
 from worker.slots import claimed
 from worker.stopping import GRACE_S, Stopping, end_at_once, heeding_signals
@@ -183,7 +184,9 @@ class Supervisor:
     # What it shows.
 
     def _endpoints(self) -> Endpoints:
-        pages = Pages(self._metrics, lambda: Health(True, "alive"), self._ready)
+        pages = Pages(
+            self._metrics, lambda: Health(True, "alive"), self._ready, self._worst_image_hosts
+        )
         host = self._settings.metrics_host
         endpoints = Endpoints(host, self._settings.metrics_port, pages)
         self._log.info("serving metrics", url=f"http://{host}:{endpoints.port}/metrics")
@@ -196,6 +199,10 @@ class Supervisor:
         answers = self._ask_all("/metrics")
         pages = [answer[1] for answer in answers if answer is not None]
         return merged([page(self._registry, "parent"), *pages])
+
+    def _worst_image_hosts(self) -> bytes:
+        answers = self._ask_all("/debug/images")
+        return host_reports.merged(answer[1] for answer in answers if answer is not None)
 
     def _ready(self) -> Health:
         """Ready when all are; else say of the first that is not why."""

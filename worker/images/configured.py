@@ -1,21 +1,32 @@
 """Settings enter, the source of every scheme leaves: those that are not configured are off."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from worker.images import data_url, file
 from worker.images.data_url import DataSource
 from worker.images.file import FileSource
-from worker.images.sources import FetchWatch, ImageSource, OffSource, SourcesByScheme
+from worker.images.host_reports import HostReport
+from worker.images.sources import FetchWatch, ImageSource, NetworkSource, OffSource, SourcesByScheme
 from worker.settings import WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredSource:
+    """The source of all references, and what it knows of hosts."""
+
+    images: ImageSource
+    worst_hosts: Callable[[], list[HostReport]]
 
 
 def configured_source(
     settings: WorkerSettings, watch: FetchWatch, closing: ExitStack
-) -> SourcesByScheme:
+) -> ConfiguredSource:
     """Make the sources; what must be ended goes to `closing`. Raises BadRules."""
     http = _http(settings, watch, closing)
-    return SourcesByScheme(
+    by_scheme = SourcesByScheme(
         {
             file.SCHEME: FileSource(settings.image_root, settings.image_bytes_max),
             data_url.SCHEME: DataSource(settings.image_bytes_max),
@@ -24,9 +35,10 @@ def configured_source(
         },
         watch,
     )
+    return ConfiguredSource(by_scheme, http.worst_hosts)
 
 
-def _http(settings: WorkerSettings, watch: FetchWatch, closing: ExitStack) -> ImageSource:
+def _http(settings: WorkerSettings, watch: FetchWatch, closing: ExitStack) -> NetworkSource:
     if not (settings.image_allowed_hosts or settings.image_allow_any_public):
         return OffSource(
             "http: and https: are off: neither image_allowed_hosts (TUWEN_IMAGE_ALLOWED_HOSTS) nor "

@@ -14,6 +14,7 @@ from yarl import URL
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from worker.images.host_reports import HostReport, worst
 
 LEFT_ALONE_S: Final = 60.0
 FAILURES_MAX: Final = 5
@@ -26,10 +27,15 @@ HOSTS_MAX: Final = 4096
 class HostHealth:
     """One host. `turn` is held while it is asked; times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_answered_s", "_failures", "_free_s", "_probing", "turn")
+    __slots__ = (
+        *("_answered_s", "_failures", "_free_s", "_probing"),
+        *("asked", "failed_in_all", "took_s", "turn"),
+    )
 
     def __init__(self, asked_at_once_max: int) -> None:
         self.turn = asyncio.Semaphore(asked_at_once_max)
+        self.asked = self.failed_in_all = 0
+        self.took_s = 0.0
         self._answered_s = -math.inf
         self._failures = 0
         self._free_s = -math.inf
@@ -57,6 +63,7 @@ class HostHealth:
     def failed(self, now_s: float) -> None:
         """Count a failure, and leave the host alone when it is one too many."""
         self._failures += 1
+        self.failed_in_all += 1
         trusted = now_s - self._answered_s < LEFT_ALONE_S and self._failures < FAILURES_MAX
         if self._probing or not trusted:
             self.leave_alone(now_s, LEFT_ALONE_S)
@@ -92,6 +99,13 @@ class Hosts:
     def left_alone(self) -> int:
         """How many are left alone."""
         return sum(health.left_alone for health in self._hosts.values())
+
+    def worst(self) -> list[HostReport]:
+        """Those that did worst."""
+        return worst(
+            HostReport(f"{host}:{port}", h.asked, h.failed_in_all, h.took_s, h.left_alone)
+            for (host, port), h in self._hosts.items()
+        )
 
 
 def left_alone() -> ImageProblem:

@@ -87,6 +87,8 @@ class HttpFetch:
     async def _asked(self, url: URL) -> bytes | str | ImageProblem:
         """Ask one host, and note how it did. Text is where it redirects to."""
         health = self._hosts.of(url)
+        health.asked += 1
+        began_s = _now_s()
         try:
             async with self._session.get(url, allow_redirects=False) as response:
                 answer = await self._answer(response)
@@ -102,6 +104,8 @@ class HttpFetch:
             else:
                 health.undecided()
             return problem
+        finally:
+            health.took_s += _now_s() - began_s
 
     async def _answer(self, response: aiohttp.ClientResponse) -> bytes | str | ImageProblem:
         location = response.headers.get("Location")

@@ -20,6 +20,7 @@ from schemas.reasons import Reason
 from worker.images.address_guard import AddressGuard
 from worker.images.guarded_connections import Network, connector
 from worker.images.host_health import Hosts
+from worker.images.host_reports import HostReport
 from worker.images.http_fetch import HttpBounds, HttpFetch, session
 from worker.images.sources import FetchWatch
 
@@ -56,6 +57,14 @@ class HttpSource:
     def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
         """Fetch all side by side, as far as politeness allows."""
         return self._told(self._all(references)).result()
+
+    def worst_hosts(self) -> list[HostReport]:
+        """Those that did worst of late; any thread may ask."""
+
+        async def asked() -> list[HostReport]:
+            return self._hosts.worst()
+
+        return self._told(asked()).result(CLOSE_S)
 
     def close(self) -> None:
         """Break off what is fetched, hang up, and end the thread."""

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from worker.images.host_reports import HostReport
 
 OFF: Final = frozenset({"s3", "gs", "az"})
 """Schemes that are known, and cannot be fetched safely yet."""
@@ -24,6 +25,13 @@ class ImageSource(Protocol):
 
     def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
         """Give each reference's bytes, or why they cannot be had; in the same order."""
+
+
+class NetworkSource(ImageSource, Protocol):
+    """A source that asks hosts."""
+
+    def worst_hosts(self) -> list[HostReport]:
+        """Tell which did worst of late."""
 
 
 class FetchWatch(Protocol):
@@ -61,6 +69,10 @@ class OffSource:
     def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
         """Refuse all."""
         return [self._off] * len(references)
+
+    def worst_hosts(self) -> list[HostReport]:
+        """None was asked."""
+        return []
 
 
 class SourcesByScheme:

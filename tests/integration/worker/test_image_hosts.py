@@ -1,6 +1,7 @@
 """Images by http, through a real Kafka and a real worker process, from hosts good and bad."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -72,7 +73,10 @@ def test_a_slow_host_costs_neither_membership_nor_any_other_hosts_images(
             for kind in ("gained", "revoked", "lost")
         }
         timeouts = worker.metric("tuwen_image_fetches_total", outcome=Reason.IMAGE_TIMEOUT)
+        worst, well = json.loads(worker.page("debug/images"))
         assert worker.stop() == 0
+    assert (worst["host"], worst["left_alone"]) == (f"127.0.0.1:{bad}", True)
+    assert (well["host"], well["failed"]) == (f"127.0.0.1:{good}", 0)
     assert changes == {"gained": 2, "revoked": 0, "lost": 0}
     assert sorted(verdicts) == sorted(str(n) for n in range(POSTS))
     assert {verdicts[str(n)].missing for n in range(0, POSTS, 2)} == {None}

@@ -15,8 +15,10 @@ class Worker:
         self.ready = Health(False, "joining")
 
     def pages(self) -> Pages:
-        """The three pages."""
-        return Pages(lambda: b"tuwen_up 1\n", lambda: self.alive, lambda: self.ready)
+        """All pages."""
+        return Pages(
+            lambda: b"tuwen_up 1\n", lambda: self.alive, lambda: self.ready, lambda: b"[1]\n"
+        )
 
 
 @pytest.fixture
@@ -47,6 +49,11 @@ def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
 def test_metrics_are_a_page_of_text(port: int) -> None:
     """As Prometheus asks for them, a query included."""
     assert get(port, "/metrics?x=1") == (200, "tuwen_up 1\n")
+
+
+def test_debug_images_is_a_page_of_json(port: int) -> None:
+    """Which image hosts did worst."""
+    assert get(port, "/debug/images") == (200, "[1]\n")
 
 
 def test_readyz_says_why_it_is_not_ready(port: int, worker: Worker) -> None:

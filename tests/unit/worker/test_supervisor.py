@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from worker import logs, supervisor
 from worker.children import Child, Said
 from worker.endpoints import Endpoints, Health, Pages
 from worker.exit_codes import FAILED, REFUSED, STOPPED
+from worker.images.host_reports import HostReport, page
 from worker.settings import WorkerSettings
 from worker.slots import claimed
 from worker.supervisor import RESTART_MAX_S, Supervisor, restart_delay_s
@@ -50,6 +52,8 @@ class FakeChild:
             return None
         if path == "/readyz":
             return self.ready
+        if path == "/debug/images":
+            return 200, page([HostReport("a.example:80", 1, 1, 0.5, left_alone=True)])
         name = b"tuwen_posts_total"
         return 200, b'# HELP %s P.\n# TYPE %s counter\n%s{slot="%d"} 1.0\n' % (
             *(name,) * 3,
@@ -198,6 +202,14 @@ def test_one_page_shows_all_children(nursery: Nursery) -> None:
         'tuwen_posts_total{slot="1"} 1.0',
     ]
     assert 'tuwen_children{slot="parent"} 3.0' in page
+
+
+def test_the_parent_shows_the_worst_image_hosts_of_all_children(nursery: Nursery) -> None:
+    """A host counts once, with what all saw of it."""
+    nursery.start(3)
+    nursery.serve(*nursery.born[:2])
+    shown = msgspec.json.decode(nursery.supervisor._worst_image_hosts(), type=list[HostReport])
+    assert shown == [HostReport("a.example:80", 2, 2, 1.0, left_alone=True)]
 
 
 def test_the_parent_is_ready_when_all_children_are(nursery: Nursery) -> None:

@@ -24,7 +24,9 @@ def closing() -> Iterator[ExitStack]:
 
 def test_without_a_setting_only_what_a_post_carries_itself_is_had(closing: ExitStack) -> None:
     """And each refusal tells which setting would allow it."""
-    source = configured_source(WorkerSettings(), Unwatched(), closing)
+    configured = configured_source(WorkerSettings(), Unwatched(), closing)
+    source = configured.images
+    assert configured.worst_hosts() == []
     file, http, https, inline = source.fetch(
         ["file:a.jpg", "http://8.8.8.8/a.jpg", "https://8.8.8.8/a.jpg", "data:;base64,eA=="]
     )
@@ -45,7 +47,7 @@ def test_each_scheme_is_had_where_its_setting_says(closing: ExitStack, tmp_path:
             image_networks="127.0.0.0/8",
             image_ports=str(port),
         )
-        source = configured_source(settings, Unwatched(), closing)
+        source = configured_source(settings, Unwatched(), closing).images
         fetched = source.fetch(
             [
                 reference_to("a.jpg"),
@@ -64,7 +66,7 @@ def test_any_public_host_is_no_host_of_this_machine(closing: ExitStack) -> None:
     with loopback() as servers:
         port = servers.serve(answering(b"x"))
         settings = WorkerSettings(image_allow_any_public=True, image_ports=str(port))
-        source = configured_source(settings, Unwatched(), closing)
+        source = configured_source(settings, Unwatched(), closing).images
         (problem,) = source.fetch([f"http://127.0.0.1:{port}/"])
     assert isinstance(problem, ImageProblem)
     assert (problem.reason, servers.dialled) == (Reason.IMAGE_ADDRESS_FORBIDDEN, [])

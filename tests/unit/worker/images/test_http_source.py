@@ -270,6 +270,30 @@ def test_it_is_told_how_fetches_went(world: World) -> None:
     assert world.watching.took == ["http", "http"]
 
 
+def test_it_tells_which_hosts_did_worst(world: World) -> None:
+    """Who failed comes first, with what it cost; who was refused is no host."""
+    good, port = world.host("good", answering(IMAGE)), unused_port()
+    world.ports.append(port)
+    source = world.source()
+    source.fetch(
+        [f"{good}/a", f"{good}/b", f"http://dead.test:{port}/", "http://elsewhere.example/"]
+    )
+    dead, well = source.worst_hosts()
+    assert (dead.host, dead.asked, dead.failed, dead.left_alone) == (
+        f"dead.test:{port}",
+        1,
+        1,
+        True,
+    )
+    assert (well.host, well.asked, well.failed, well.left_alone) == (
+        good.removeprefix("http://"),
+        2,
+        0,
+        False,
+    )
+    assert well.took_s > 0
+
+
 def test_closing_breaks_off_what_is_fetched(world: World) -> None:
     """A worker that ends does not wait for hosts."""
     asked = threading.Event()
