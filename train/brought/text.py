@@ -68,6 +68,18 @@ class BroughtText:
         return self.head.scores if isinstance(self.head, Dense) else None
 
     @property
+    def cost(self) -> str | None:
+        """Why its graph costs more than a matrix, in words; None where it does not."""
+        if not isinstance(self.head, Dense):
+            return None
+        classifier = type(self.head.rest.steps[-1][1]).__name__
+        return (
+            f"text is not linear: {len(self.head.coefficients):,} features of each post enter "
+            f"{classifier}, which costs more than a LinearSVC on words "
+            "(how much: docs/bring-your-own.md)"
+        )
+
+    @property
     def uncalibrated(self) -> Calibration:
         """What the scores say by themselves."""
         count = len(self.order)

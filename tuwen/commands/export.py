@@ -171,6 +171,8 @@ def _of_owner(
         summary = bring(settings, corpus, models, progress)
         manifest = export_bundle(models, bundle, progress)
         lines = [agreement_line(each) for each in agreements(models, bundle, summary)]
+    if summary.brought.text is not None and summary.brought.text.cost is not None:
+        lines.append(summary.brought.text.cost)
     if not summary.calibrated:
         lines.append(
             "uncalibrated: without --held-out-corpus the modalities are averaged as they are"

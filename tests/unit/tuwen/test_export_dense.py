@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
 from skops import io
 
 from export.bundle import export
@@ -24,6 +25,7 @@ from tests.unit.train.brought.pipelines import (
 )
 from train.brought.bringing import BringSettings, Summary, bring
 from tuwen.agreement import agreements
+from tuwen.command import run
 
 ROWS = 200
 
@@ -72,6 +74,26 @@ def test_without_a_corpus_its_labels_are_its_owners(name: str, tmp_path: Path) -
     ).tolist()
     alone = np.concatenate([classifier.classify([text], [None]).scores for text in texts])
     np.testing.assert_allclose(alone, scores, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("rbf", "8 features of each post enter SVC"), ("linear", None)]
+)
+def test_the_owner_is_told_what_costs_more_than_a_matrix(
+    name: str,
+    told: str | None,
+    corpus: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """After the figures of the gate, by the command; of a linear pipeline nothing is said."""
+    plain = fitted(TfidfVectorizer(analyzer="char"), LinearSVC())
+    io.dump(plain if name == "linear" else made(name), tmp_path / "mine.skops")
+    options = ["--text-pipeline", str(tmp_path / "mine.skops"), "--held-out-corpus", str(corpus)]
+    assert run(["export", "--out", str(tmp_path / "bundle"), *options]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "text: equal to the owner's predict" in printed
+    assert (told in printed) if told else ("not linear" not in printed)
 
 
 def test_jiebas_words_enter_what_is_not_linear(corpus: Path, tmp_path: Path) -> None:
