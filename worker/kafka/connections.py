@@ -60,8 +60,12 @@ def unreachable(failure: BaseException, servers: str, security: SecuritySettings
 
 def distrust(manager: Any) -> LinkRefused | None:
     """Give the refusal that keeps a client's connections from being made, if one does."""
-    if not isinstance(manager, Connections):
+    if not isinstance(manager, Connections) or manager.failure is None:
         return None
+    try:
+        client_config(manager.security)
+    except LinkFileRefused as file_refused:
+        return file_refused
     refused = refusal(manager.failure, manager.security)
     servers = manager.config["bootstrap_servers"]
     return LinkRefused(f"Kafka at {','.join(servers)}: {refused}") if refused else None
@@ -120,7 +124,7 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python
             transport = self._transport(sock, node.host)
         except OSError as error:  # a file of TLS that is being replaced
             sock.close()
-            raise client.KafkaConnectionError(f"Handshake failed: {error}") from error
+            raise client.KafkaConnectionError(f"the files of TLS cannot be used: {error}") from None
         try:
             await transport.handshake()
         except OSError as error:

@@ -13,7 +13,14 @@ from kafka.partitioner.default import murmur2
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from worker.errors import BrokerError, InDoubt, MembershipLost, TransactionAborted, Unavailable
+from worker.errors import (
+    BrokerError,
+    InDoubt,
+    LinkRefused,
+    MembershipLost,
+    TransactionAborted,
+    Unavailable,
+)
 from worker.kafka.broker import Membership, Position, TooLarge
 from worker.kafka.client_errors import reason, translate, translated
 from worker.kafka.client_settings import ClientSettings
@@ -79,6 +86,8 @@ class Slot:
         self._targets: dict[str, Target] = {}
         self._turn = itertools.count()
         self._last: KafkaTransaction | None = None
+        self._refusal: LinkRefused | None = None
+        self._refused_until_s = 0.0
 
     def take_over(self, timeout_s: float) -> None:
         """Make the producer now: it aborts what a dead process left open under this slot.
@@ -134,10 +143,7 @@ class Slot:
     def _new_producer(self, timeout_s: float) -> KafkaProducer:
         deadline_s = time.monotonic() + timeout_s
         timeout_ms = min(int(timeout_s * 1_000), self.settings.request_timeout_ms)
-        config = producer_config(self.settings, timeout_ms)
-        producer = connected(
-            KafkaProducer, config, self.settings.bootstrap_servers, self.settings.security
-        )
+        producer = self._connected(producer_config(self.settings, timeout_ms))
         if self.settings.delivery == "exactly-once":
             doing = f"taking over the transactional id {self.settings.slot_id!r}"
             try:
@@ -148,6 +154,18 @@ class Slot:
                 name = self.settings.slot_id
                 raise translate(error, doing, Unavailable, name=name) from error
         return producer
+
+    def _connected(self, config: Mapping[str, Any]) -> KafkaProducer:
+        """Connect, but after a refusal not at once again: a user may be locked out for it."""
+        if self._refusal is not None and time.monotonic() < self._refused_until_s:
+            raise self._refusal
+        servers, security = self.settings.bootstrap_servers, self.settings.security
+        try:
+            return connected(KafkaProducer, config, servers, security)
+        except LinkRefused as refusal:
+            self._refusal = refusal
+            self._refused_until_s = time.monotonic() + RECONNECT_BACKOFF_MAX_MS / 1_000
+            raise
 
 
 class KafkaTransaction:

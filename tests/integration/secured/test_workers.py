@@ -1,6 +1,10 @@
 """Workers on an Apache Kafka that asks who is there, by each of its mechanisms."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +79,31 @@ def test_a_missing_right_is_named_before_a_post_is_read(
     }
     assert re.search(said.format(**named), worker.why), worker.why
     assert "\n" not in worker.why
+
+
+def test_several_workers_that_are_refused_say_so_once(
+    broker: SecuredKafka, topics: Topics, bundle: Path, tmp_path: Path
+) -> None:
+    """As an operator starts them: one line, exit code 2, and no password in it."""
+    (tmp_path / "wrong").write_text("wrong-secret")
+    changes = {"sasl_password_file": tmp_path / "wrong", "processes": 2}
+    found = listener(broker, "SCRAM-SHA-256")
+    settings = settings_of(broker, topics, bundle, found, **changes)
+    given = settings.model_dump_json(exclude_unset=True)
+    variables = {f"TUWEN_{name.upper()}": str(value) for name, value in json.loads(given).items()}
+    refused = subprocess.run(
+        [sys.executable, "-P", "-m", "tuwen", "worker", "--log-format", "json"],
+        env=os.environ | variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = [line for line in refused.stderr.splitlines() if not line.startswith("{")]
+    assert (refused.returncode, len(said)) == (REFUSED, 1), refused.stderr
+    assert "does not accept sasl_user (labeller)" in said[0]
+    assert "wrong-secret" not in refused.stdout + refused.stderr
 
 
 @pytest.mark.parametrize("right", RIGHTS)

@@ -16,7 +16,7 @@ from kafka import KafkaConsumer
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
-from worker.errors import LinkRefused, Unavailable
+from worker.errors import LinkFileRefused, LinkRefused, Unavailable
 from worker.kafka.connections import (
     Connections,
     _last_words_first,
@@ -119,6 +119,19 @@ def test_who_does_not_answer_for_want_of_trust_is_told_so(connections: Connectio
     connections._note_failure(REFUSED)
     with (
         pytest.raises(LinkRefused, match=r"^Kafka at 127\.0\.0\.1:1: the broker does not accept"),
+        answered(connections, "asking"),
+    ):
+        raise client.KafkaTimeoutError
+
+
+def test_a_file_that_went_missing_meanwhile_is_named(
+    connections: Connections, tmp_path: Path
+) -> None:
+    """It is what keeps the next connection from being made."""
+    (tmp_path / "password").unlink()
+    connections._note_failure(client.KafkaConnectionError("socket disconnected"))
+    with (
+        pytest.raises(LinkFileRefused, match=r"^sasl_password_file \(.*\) does not exist"),
         answered(connections, "asking"),
     ):
         raise client.KafkaTimeoutError

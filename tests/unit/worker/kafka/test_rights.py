@@ -1,4 +1,4 @@
-"""Rights as the broker tells of them, and one that is missing in the middle of a commit."""
+"""Rights as the broker tells of them, one that is missing in a commit, and a refused producer."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -6,9 +6,11 @@ from typing import Any, cast
 import kafka.errors as client
 import pytest
 
-from worker.errors import InDoubt, NotAuthorized
+from worker.errors import InDoubt, LinkRefused, NotAuthorized
+from worker.kafka import kafka_producer
+from worker.kafka.client_settings import ClientSettings
 from worker.kafka.cluster_questions import ClusterQuestions, _allows
-from worker.kafka.kafka_producer import KafkaTransaction
+from worker.kafka.kafka_producer import KafkaTransaction, Slot
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,23 @@ def test_a_commit_that_is_forbidden_is_not_in_doubt() -> None:
     assert told.resource == "transactional id slot-0"
     late = client.KafkaTimeoutError("late")
     assert isinstance(transaction()._dead(late, "committing", InDoubt), InDoubt)
+
+
+def test_a_refused_producer_is_not_made_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ready to be committed is tried every moment; a refused password is not."""
+    tried: list[str] = []
+
+    def connect(*_: object) -> None:
+        tried.append("once")
+        raise LinkRefused("no")
+
+    monkeypatch.setattr(kafka_producer, "connected", connect)
+    slot = Slot(ClientSettings("127.0.0.1:1", "tuwen", "posts", "slot-0"), cast("Any", None))
+    for _ in range(3):
+        with pytest.raises(LinkRefused, match="no"):
+            slot.begin(1.0)
+    assert tried == ["once"]
+    slot._refused_until_s = 0.0
+    with pytest.raises(LinkRefused):
+        slot.begin(1.0)
+    assert tried == ["once", "once"]
