@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "worker": "Classify posts from Kafka, each exactly once, until stopped.",
     "send": "Send posts from a file to Kafka.",
     "watch": "Watch verdicts and dead letters as they come.",
-    "dead-letters": "Look at what could not be classified, and why.",
+    "dead-letters": "Look at what could not be classified, and replay it.",
     "settings": "Print each setting, its value and how to choose it.",
 }
 """Names and what each is for, as `tuwen --help` lists them; the modules say the same."""

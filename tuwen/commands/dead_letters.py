@@ -1,4 +1,4 @@
-"""Look at what could not be classified, and why."""
+"""Look at what could not be classified, and replay it."""
 
 import base64
 import time
@@ -47,7 +47,7 @@ app.command(
 
 @app.callback()
 def _group() -> None:
-    """Look at what could not be classified: the records as they came, and the reason."""
+    """Look at what could not be classified, record and reason, and replay what was mended."""
 
 
 @app.command("list", epilog="Example:  tuwen dead-letters list --reason image-not-found --since 2h")
@@ -172,7 +172,11 @@ def _content(letter: dead_letters.DeadLetter) -> dict[str, Any]:
         "key_base64": _base64(record.key),
         "value_base64": _base64(record.value),
         "headers": [
-            {"name": dead_letters.shown(name), "value_base64": _base64(value)}
+            {
+                "name": dead_letters.shown(name),
+                "name_base64": _base64(name),
+                "value_base64": _base64(value),
+            }
             for name, value in letter.own_headers
         ],
     }

@@ -345,6 +345,9 @@ def test_letters_are_shown_by_reason_and_time(
     assert "header     ff 20 6e 6f 74 20 55 54 46 2d 38 = null" in shown
     assert place.do("--until", "30m", "--json", what="show") == 0
     assert json.loads(capsys.readouterr().out)["value_base64"] == "b2xk"
+    assert place.do("0:0", "--json", what="show") == 0
+    odd = json.loads(capsys.readouterr().out)["headers"][0]
+    assert (odd["name_base64"], odd["value_base64"]) == ("/yBub3QgVVRGLTg=", None)
     assert place.do("--since", "30m", "--topic", "others", what="show") == 0
     assert capsys.readouterr().out == ""
     assert place.do("0:0", "--since", "1h", what="show") == 2
@@ -373,12 +376,33 @@ class Silent:
         """It goes on."""
 
 
+def test_two_replays_at_a_time_bring_each_letter_once(place: Place) -> None:
+    """The second ends the first, which is told how to go on, and then finds nothing left to do."""
+    place.write([place.letter(b"%d" % number) for number in range(3_000)])
+    first = started(place)
+    assert first.stderr is not None
+    replay = first.stderr.readline().split()[1].rstrip(";")
+
+    assert place.do("--all") == 0
+
+    told, code = first.stderr.read(), first.wait(30)
+    first.stderr.close()
+    assert code == 0 or f"`tuwen dead-letters replay --resume {replay}` goes on" in told
+    assert place.do("--resume", replay) == 0
+    assert sorted(int(record.value or b"") for record in place.back()) == list(range(3_000))
+
+
+def started(place: Place) -> "subprocess.Popen[str]":
+    """Start a replay of everything."""
+    flags = ["--bootstrap-servers", place.servers, "--dead-letters-topic", place.letters]
+    typed = [sys.executable, "-P", "-m", "tuwen", "dead-letters", "replay", "--all", *flags]
+    return subprocess.Popen(typed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
 def test_ctrl_c_leaves_a_replay_that_goes_on(place: Place) -> None:
     """Its id was said before it could be stopped."""
     place.write([place.letter(b"%d" % number) for number in range(2_000)])
-    flags = ["--bootstrap-servers", place.servers, "--dead-letters-topic", place.letters]
-    typed = [sys.executable, "-P", "-m", "tuwen", "dead-letters", "replay", *flags]
-    process = subprocess.Popen([*typed, "--all"], stderr=subprocess.PIPE, text=True)
+    process = started(place)
     assert process.stderr is not None
     replay = process.stderr.readline().split()[1].rstrip(";")
     process.send_signal(2)
