@@ -161,6 +161,16 @@ def test_pillows_own_refusal_is_the_same_problem() -> None:
     assert found.reason == Reason.IMAGE_TOO_MANY_PIXELS
 
 
+def test_an_image_that_takes_too_much_memory_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not damaged: where there is more memory it may be read."""
+
+    def fail(*_: object, **_named: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("features.images.simplejpeg.decode_jpeg", fail)
+    assert problem_of(saved(gradient(9, 9), "JPEG")) == Reason.IMAGE_NEEDS_TOO_MUCH_MEMORY
+
+
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 def test_a_truncated_image_is_damaged(name: str, share: float) -> None:

@@ -16,7 +16,7 @@ _ASK_VERSION: Final = 1
 _FILE_RIGHTS: Final = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 """How many file rights an ABI knows; from 5 on there are no new ones."""
 _NET_SINCE: Final = 4
-_SCOPES_SINCE: Final = 6
+SCOPES_SINCE: Final = 6
 
 
 class _Ruleset(ctypes.Structure):
@@ -32,13 +32,13 @@ def restrict() -> bool:
 
     `no_new_privs` must be set. Raises OSError.
     """
-    version = _call(_CREATE_RULESET, None, 0, _ASK_VERSION)
+    version = abi()
     if version < 1:
         return False
     rules = _Ruleset(
         (1 << _FILE_RIGHTS[min(version, max(_FILE_RIGHTS))]) - 1,
         0b11 if version >= _NET_SINCE else 0,
-        0b11 if version >= _SCOPES_SINCE else 0,
+        0b11 if version >= SCOPES_SINCE else 0,
     )
     ruleset = _checked(_call(_CREATE_RULESET, ctypes.addressof(rules), ctypes.sizeof(rules), 0))
     try:
@@ -46,6 +46,11 @@ def restrict() -> bool:
     finally:
         os.close(ruleset)
     return True
+
+
+def abi() -> int:
+    """The version of the kernel's interface; less than 1 without one."""
+    return _call(_CREATE_RULESET, None, 0, _ASK_VERSION)
 
 
 def _call(number: int, *arguments: int | None) -> int:

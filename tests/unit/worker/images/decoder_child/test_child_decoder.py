@@ -1,15 +1,18 @@
 """A decoder with children: what ends a child costs one image, and nothing else."""
 
+import io
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from features.images import ImageLimits, ImageProblem, Pixels
 from schemas.manifest import ImageInput
@@ -21,6 +24,7 @@ from tests.unit.worker.images.decoder_child.decoders import (
     alike,
     decoding,
     here,
+    one_child,
     png,
     poison,
 )
@@ -32,6 +36,13 @@ from worker.images.decoder_child.child import (
     Ended,
     Ending,
     Needs,
+)
+from worker.images.decoder_child.conversation import (
+    FRAME_HEAD_BYTES,
+    Answer,
+    Problem,
+    Ready,
+    frame,
 )
 
 GOOD = [png(grey) for grey in range(31)]
@@ -56,7 +67,7 @@ def assert_only(found: Found, images: list[bytes], bad: dict[int, ImageProblem])
 
 def test_a_child_gives_what_decoding_here_gives() -> None:
     """Pixels and reasons, in order; the real child, over images of every fate."""
-    images = [png(3), b"no image", png(4, (3000, 3000)), b"x" * (2 << 20), png(5)[:40], b""]
+    images = [png(3), b"no image", png(4, (3000, 3000)), b"x" * (9 << 20), png(5)[:40], b""]
     with decoding(command=COMMAND) as (decoder, endings):
         found = decoder.decode(images)
         assert decoder.decode([]) == []
@@ -89,6 +100,7 @@ def test_an_image_that_ends_the_child_costs_itself_alone(
     assert_only(decoder.decode(images), images, {place: CRASHED})
 
 
+@pytest.mark.timeout(30)
 def test_an_image_that_never_ends_costs_itself_alone() -> None:
     """After its time is up; those before it may have taken theirs."""
     images = [*GOOD[:5], poison("spin"), *GOOD[5:]]
@@ -97,13 +109,12 @@ def test_an_image_that_never_ends_costs_itself_alone() -> None:
     assert endings == [Ending.TIMED_OUT]
 
 
+@pytest.mark.timeout(30)
 def test_a_child_that_names_ever_other_images_is_ended_all_the_same() -> None:
     """Each image's time is counted once: a batch ends, whatever the index says."""
     images = [*GOOD[:2], poison("race_ahead")]
     with decoding(IMPATIENT) as (decoder, endings):
-        began_s = time.monotonic()
         found = decoder.decode(images)
-        assert time.monotonic() - began_s < 20
     assert isinstance(found[2], ImageProblem)
     assert endings[0] == Ending.TIMED_OUT
 
@@ -146,6 +157,28 @@ def test_a_child_that_says_what_no_child_says_is_ended(words: str) -> None:
     assert set(endings) == {Ending.MISBEHAVED}
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(2, ()),
+        Answer(1, (Problem(2, Reason.IMAGE_DAMAGED, ""),)),
+        Answer(1, (Problem(0, Reason.IMAGE_DAMAGED, "好"),)),
+        Answer(1, (Problem(0, Reason.IMAGE_DAMAGED, "x" * 201),)),
+        Ready(("landlock",)),
+    ],
+)
+def test_an_answer_to_something_else_is_none(
+    answer: Answer | Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another batch, a row that was not asked for, words that are no detail, no answer at all.
+
+    Nor is a row to blame: the child has gone on since.
+    """
+    with one_child() as child:
+        monkeypatch.setattr(child, "_heard", lambda: frame(answer)[FRAME_HEAD_BYTES:])
+        assert child.decode([png(1), png(2)]) == Ended(Ending.MISBEHAVED, None)
+
+
 def test_a_child_killed_while_idle_costs_no_image() -> None:
     """An operator, or a kernel out of memory, is no fault of the next image."""
     with decoding() as (decoder, endings):
@@ -163,10 +196,11 @@ def test_a_child_killed_at_work_is_asked_again_once() -> None:
         thread = threading.Thread(target=lambda: found.extend(decoder.decode(images)))
         thread.start()
         while thread.is_alive():
-            current = psutil.Process(decoder.pid)
-            # At 0.2 s of CPU it is ready, and at the poison.
-            if current.is_running() and current.cpu_times().user > 0.4:
-                current.kill()
+            with suppress(psutil.NoSuchProcess):
+                current = psutil.Process(decoder.pid)
+                # It took less to start: it is at the poison.
+                if current.cpu_times().user > 0.4:
+                    current.kill()
             time.sleep(0.01)
         thread.join()
     killed = ImageProblem(Reason.IMAGE_DECODER_CRASHED, "the decoder was killed over it")
@@ -181,6 +215,22 @@ def test_a_child_that_has_worked_long_is_replaced(monkeypatch: pytest.MonkeyPatc
         assert_only(decoder.decode(GOOD), GOOD, {})
         assert_only(decoder.decode(GOOD), GOOD, {})
     assert endings == [Ending.WORN_OUT] * 2
+
+
+def test_the_largest_images_have_the_memory_that_they_need() -> None:
+    """A transparent WebP takes the most of all kinds: 24 bytes a pixel, at the cap of pixels."""
+    needs = Needs(SPEC, ImageLimits(1 << 20, 16_000_000), 20)
+    written = io.BytesIO()
+    Image.new("RGBA", (4000, 4000), (9, 8, 7, 100)).save(written, "WEBP", lossless=True, method=0)
+    with one_child(needs) as child:
+        [found] = answered(child.decode([written.getvalue()]))
+    assert alike(found, here(written.getvalue(), needs))
+
+
+def answered(answer: Found | Ended) -> Found:
+    """What was found; it must be an answer."""
+    assert not isinstance(answer, Ended), answer
+    return answer
 
 
 def test_more_images_than_one_request_holds_are_asked_for_in_several() -> None:
@@ -203,6 +253,37 @@ def test_a_child_that_cannot_start_is_said_and_no_image_blamed() -> None:
         ChildDecoder(NEEDS, lambda _: None, ("/nowhere/python",))
 
 
+def first_found(decoder: ChildDecoder, images: list[bytes]) -> Found:
+    """What is found once a child has started."""
+    deadline_s = time.monotonic() + 20
+    while True:
+        try:
+            return decoder.decode(images)
+        except DecoderUnavailable:
+            assert time.monotonic() < deadline_s
+
+
+def test_a_decoder_goes_on_once_children_start_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine out of memory or processes blames no image, and may recover."""
+
+    def fail() -> None:
+        raise OSError(12, "no memory")
+
+    with decoding() as (decoder, _):
+        monkeypatch.setattr(decoder._spare, "_start", fail)
+        # The one in use, and the spare.
+        for _ in range(2):
+            with suppress(DecoderUnavailable, ProcessLookupError):
+                os.kill(decoder.pid, signal.SIGKILL)
+                decoder.decode(GOOD)
+        with pytest.raises(DecoderUnavailable, match="no memory"):
+            decoder.decode(GOOD)
+        monkeypatch.undo()
+        found = first_found(decoder, GOOD)
+        assert_only(found, GOOD, {})
+
+
+@pytest.mark.timeout(30)
 def test_a_closed_decoder_leaves_no_process_behind() -> None:
     """Neither the child nor the spare, and at once, even in the middle of an endless image."""
     others = children()
@@ -219,9 +300,7 @@ def test_a_closed_decoder_leaves_no_process_behind() -> None:
         thread.start()
         own = children() - others
         assert len(own) >= 1
-        began_s = time.monotonic()
         decoder.close()
-        assert time.monotonic() - began_s < 10
         thread.join()
     assert len(failures) == 1
     assert [each for each in own if each.is_running()] == []
