@@ -60,6 +60,7 @@ def _http(settings: WorkerSettings, watch: FetchWatch, closing: ExitStack) -> Ne
         int(settings.image_bytes_max),
         settings.image_connections_max,
         settings.image_connections_per_host_max,
+        int(settings.in_flight_bytes_max),
     )
     source = HttpSource(rules, bounds, watch, f"tuwen/{version('tuwen')}")
     closing.callback(source.close)

@@ -37,12 +37,16 @@ _UNAVAILABLE: Final = Reason.IMAGE_HOST_UNAVAILABLE
 
 @dataclass(frozen=True, slots=True)
 class HttpBounds:
-    """What a fetch may take, over all hops, and how many run at once, of all hosts and of one."""
+    """What a fetch may take, over all hops, and how many run at once, of all hosts and of one.
+
+    `reading_bytes_max` is what all bodies together may take that are being read.
+    """
 
     timeout_s: float
     bytes_max: int
     connections_max: int
     connections_per_host_max: int
+    reading_bytes_max: int = 64 * 2**20
 
 
 class HttpFetch:
@@ -59,6 +63,9 @@ class HttpFetch:
         self._guard = guard
         self._hosts = hosts
         self._bounds = bounds
+        # So many of the largest, or all connections with an even share each.
+        self._large = asyncio.Semaphore(max(1, bounds.reading_bytes_max // bounds.bytes_max))
+        self._small_bytes_max = bounds.reading_bytes_max // bounds.connections_max
 
     async def fetch(self, url: URL) -> bytes | ImageProblem:
         """Follow `url` to an image. Ends by the deadline, whatever the hosts do."""
@@ -117,7 +124,10 @@ class HttpFetch:
             return ImageProblem(Reason.IMAGE_UNREADABLE, "it is encoded, which was not asked for")
         if (response.content_length or 0) > self._bounds.bytes_max:
             return self._too_large()
-        return await self._content(response)
+        if response.content_length is not None and response.content_length <= self._small_bytes_max:
+            return await self._content(response)
+        async with self._large:
+            return await self._content(response)
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes | ImageProblem:
         """Read the body, counting bytes and watching that they come."""

@@ -11,7 +11,7 @@ from schemas.reasons import Reason
 from tests.image_hosts import answering, request, unused_port
 from tests.unit.worker.images.http_world import BOUNDS, BYTES_MAX, IMAGE, World, reasons
 from worker.images import host_health, http_source
-from worker.images.http_fetch import HttpBounds, retry_after_s
+from worker.images.http_fetch import HttpBounds, HttpFetch, retry_after_s
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -177,6 +177,36 @@ def test_no_more_of_a_host_is_asked_at_once_than_may_be(world: World) -> None:
     host = world.host("good", counting)
     assert world.source().fetch([f"{host}/{n}" for n in range(20)]) == [b"x"] * 20
     assert most == BOUNDS.connections_per_host_max
+
+
+@pytest.mark.parametrize(
+    ("length", "at_once"),
+    [("Content-Length: 2000", 2), ("X: no length", 2), ("Content-Length: 1", 4)],
+)
+def test_bodies_that_may_be_large_are_read_few_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, length: str, at_once: int
+) -> None:
+    """What all hosts together can make a worker hold is bounded, whatever they send."""
+    reading = most = 0
+
+    async def content(fetch: HttpFetch, response: object) -> bytes:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await asyncio.sleep(0.02)
+        reading -= 1
+        return b"x"
+
+    async def beginning(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(f"HTTP/1.1 200 OK\r\n{length}\r\n\r\n".encode())
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(HttpFetch, "_content", content)
+    host = world.host("good", beginning)
+    source = world.source(HttpBounds(20.0, 2000, 4, 4, reading_bytes_max=4000))
+    assert source.fetch([f"{host}/{n}" for n in range(12)]) == [b"x"] * 12
+    assert most == at_once
 
 
 def test_a_dead_host_is_asked_no_more_than_may_be_at_once(world: World) -> None:
