@@ -35,13 +35,18 @@ SIDE: Final = 8
 OPSET: Final = 18
 
 
-def write_tiny_bundle(folder: Path, name: str = "tiny", version: str = "1") -> Manifest:
-    """Write a bundle that `inference.bundle.load` accepts into `folder`; gives its manifest."""
+def write_tiny_bundle(
+    folder: Path, name: str = "tiny", version: str = "1", raises_for: str = ""
+) -> Manifest:
+    """Write a bundle that `inference.bundle.load` accepts into `folder`; gives its manifest.
+
+    Its text graph fails as it runs, in ONNX Runtime itself, for texts with the term `raises_for`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = _file(folder, "words.vocabulary.json", msgspec.json.encode(TERMS))
     block = TextBlock(name="words", vocabulary=vocabulary)
     graphs = {
-        "text": write_graph(folder, "text.onnx", _text_model()),
+        "text": write_graph(folder, "text.onnx", _text_model(raises_for)),
         "image": write_graph(folder, "image.onnx", _image_model()),
         "fusion": write_graph(folder, "fusion.onnx", _fusion_model()),
     }
@@ -121,12 +126,16 @@ def _file(folder: Path, path: str, content: bytes) -> FileSpec:
     return FileSpec(path, hashlib.sha256(content).hexdigest(), len(content))
 
 
-def _text_model() -> onnx.ModelProto:
+def _text_model(raises_for: str) -> onnx.ModelProto:
     """The sum over terms of count times weight: `text.scores` [N,K]."""
+    rows = np.arange(len(TERMS) + 1)
+    if raises_for:
+        rows[TERMS.index(raises_for)] = len(rows)  # there is no such row
     weights = np.zeros((len(TERMS) + 1, len(LABELS)), np.float32)
     weights[0, 0] = weights[1, 2] = weights[2, 1] = 4.0
     nodes = [
-        helper.make_node("Gather", ["weights", "words.ids"], ["gathered"]),
+        helper.make_node("Gather", ["rows", "words.ids"], ["places"]),
+        helper.make_node("Gather", ["weights", "places"], ["gathered"]),
         helper.make_node("Unsqueeze", ["words.counts", "one"], ["counts"]),
         helper.make_node("MatMul", ["counts", "gathered"], ["summed"]),
         helper.make_node("Squeeze", ["summed", "one"], ["text.scores"]),
@@ -136,7 +145,8 @@ def _text_model() -> onnx.ModelProto:
         "words.counts": TensorSpec("tensor(float)", ("N", "T")),
     }
     outputs = {"text.scores": TensorSpec("tensor(float)", ("N", len(LABELS)))}
-    return model_of(nodes, inputs, outputs, {"weights": weights, "one": np.array([1], np.int64)})
+    constants = {"rows": rows, "weights": weights, "one": np.array([1], np.int64)}
+    return model_of(nodes, inputs, outputs, constants)
 
 
 def _image_model() -> onnx.ModelProto:

@@ -17,13 +17,23 @@ from rich.table import Table
 
 from tests.chaos.fleet import ROOT, hardware
 from tests.chaos.replaying import replay_killed
-from tests.chaos.scenarios import MOVED_S_MAX, Figures, Load, kill_workers, scale
+from tests.chaos.scenarios import MOVED_S_MAX, Figures, Load, kill_workers, poison, scale
 from tests.chaos.topics import Topics
 from tuwen import local_kafka
 
 PARTITIONS = 8
-FULL = {"kill": Load(20_000, 48.0), "scale": Load(9_000, 45.0), "replay": Load(10_000, 0.0)}
-SHORT = {"kill": Load(2_000, 14.0), "scale": Load(1_500, 12.0), "replay": Load(2_400, 0.0)}
+FULL = {
+    "kill": Load(20_000, 48.0),
+    "scale": Load(9_000, 45.0),
+    "replay": Load(10_000, 0.0),
+    "poison": Load(20_000, 40.0),
+}
+SHORT = {
+    "kill": Load(2_000, 14.0),
+    "scale": Load(1_500, 12.0),
+    "replay": Load(2_400, 0.0),
+    "poison": Load(3_000, 6.0),
+}
 COLUMNS = (
     "scenario",
     "posts",
@@ -68,7 +78,7 @@ def main(words: Sequence[str]) -> int:
 
 def run(servers: str, folder: Path, loads: dict[str, Load]) -> list[Figures]:
     """Run those scenarios, one after the other."""
-    scenarios = {"kill": kill_workers, "scale": scale, "replay": replay_killed}
+    scenarios = {"kill": kill_workers, "scale": scale, "replay": replay_killed, "poison": poison}
     found = []
     for name, load in loads.items():
         own = folder / name

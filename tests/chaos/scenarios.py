@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.fleet import Fleet
-from tests.chaos.topics import Sender, Topics
+from tests.chaos.topics import POISON, Sender, Topics
 from tests.tiny_bundle import write_tiny_bundle
 from worker.settings import WorkerSettings
 
@@ -54,11 +54,14 @@ class Figures:
             self.faults.append(otherwise)
 
 
-def fleet(topics: Topics, folder: Path) -> Fleet:
-    """Make the topics and the model of one run; its workers have the product's own defaults."""
+def fleet(topics: Topics, folder: Path, raises_for: str = "") -> Fleet:
+    """Make the topics and the model of one run; its workers have the product's own defaults.
+
+    The model's text graph raises for texts with the term `raises_for`.
+    """
     topics.create()
     bundle = folder / "bundle"
-    write_tiny_bundle(bundle)
+    write_tiny_bundle(bundle, raises_for=raises_for)
     settings = WorkerSettings(
         bundle=bundle,
         bootstrap_servers=topics.servers,
@@ -147,6 +150,31 @@ def scale(topics: Topics, folder: Path, load: Load) -> Figures:
     _reconcile(figures, topics)
     for name, seconds in figures.moves_s.items():
         figures.demand(seconds <= MOVED_S_MAX, f"{name}: {seconds:.1f} s")
+    return figures
+
+
+def poison(topics: Topics, folder: Path, load: Load, workers: int = 2) -> Figures:
+    """Send posts of which one in a hundred makes the model's text graph raise."""
+    figures = Figures("poison: 1 % raise")
+    flock = fleet(topics, folder, raises_for=POISON)
+    try:
+        for slot in range(workers):
+            flock.start(slot)
+        assert flock.shared_out_s(PARTITIONS, workers, START_S), flock.log(0)
+        sender = Sender(topics, load.posts, load.seconds, poison_every=100)
+        sender.start()
+        sender.join()
+        _drain(figures, topics, sender)
+        flock.check()
+        for slot in range(workers):
+            figures.demand(flock.stop(slot)[1] == 0, f"slot {slot} did not stop in order")
+    finally:
+        flock.end()
+    _reconcile(figures, topics)
+    guilty, convicted = topics.poisonous(), topics.rejected("poison")
+    figures.demand(len(guilty) == load.posts // 100, f"{len(guilty)} posts are poisonous")
+    figures.demand(guilty <= convicted, f"{len(guilty - convicted)} got verdicts")
+    figures.demand(convicted <= guilty, f"{len(convicted - guilty)} good posts are dead letters")
     return figures
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos.replaying import replay_killed
 from tests.chaos.run import SHORT
-from tests.chaos.scenarios import kill_workers, scale
+from tests.chaos.scenarios import kill_workers, poison, scale
 from tests.chaos.topics import Topics
 
 pytestmark = pytest.mark.kafka
@@ -43,3 +43,14 @@ def test_a_replay_that_is_killed_in_the_middle_brings_each_letter_back_once(
     assert figures.faults == []
     assert (figures.lost, figures.twice) == (0, 0)
     assert figures.kills == 6
+
+
+def test_posts_that_make_the_model_raise_are_dead_letters_and_all_others_get_verdicts(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Exactly those, under load; no worker ends for it."""
+    topics = Topics(kafka, f"poison-{time.monotonic_ns()}", PARTITIONS)
+    figures = poison(topics, tmp_path, SHORT["poison"])
+    assert figures.faults == []
+    assert (figures.lost, figures.twice) == (0, 0)
+    assert figures.posts == SHORT["poison"].posts

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
@@ -17,6 +18,8 @@ from kafka.admin import NewTopic
 Source = tuple[str, int, int]
 TICK_S = 0.02
 BAD_EVERY = 50
+POISON = "一般"
+_POISON_AS_SENT = json.dumps(POISON).strip('"').encode()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,35 @@ class Topics:
                     found.update(map(_source, records))
         return found
 
+    def poisonous(self) -> set[Source]:
+        """Give every record that was sent with a text that the model raises for."""
+        return {
+            (record.topic, record.partition, record.offset)
+            for record in self._read(self.posts)
+            if _POISON_AS_SENT in record.value
+        }
+
+    def rejected(self, reason: str) -> set[Source]:
+        """Give every source that a read_committed reader finds dead-lettered for `reason`."""
+        return {
+            _source(record)
+            for record in self._read(self.dead_letters)
+            if dict(record.headers)["tuwen.reason"].decode() == reason
+        }
+
+    def _read(self, topic: str) -> list[Any]:
+        """Read all of a topic, read_committed."""
+        with self._consumer("read_committed") as consumer:
+            partitions = self._partitions(topic)
+            consumer.assign(partitions)
+            consumer.seek_to_beginning(*partitions)
+            ends = consumer.end_offsets(partitions)
+            found: list[Any] = []
+            while any(consumer.position(p) < ends[p] for p in partitions):
+                for records in consumer.poll(200, max_records=5_000).values():
+                    found += records
+            return found
+
     def _partitions(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for number in range(self.partitions)]
 
@@ -101,13 +133,14 @@ def _source(record: object) -> Source:
 
 
 class Sender(threading.Thread):
-    """Sends posts at an even pace, one in fifty of them broken."""
+    """Sends posts at an even pace, one in fifty of them broken, and some of them poisonous."""
 
-    def __init__(self, topics: Topics, posts: int, seconds: float) -> None:
+    def __init__(self, topics: Topics, posts: int, seconds: float, poison_every: int = 0) -> None:
         super().__init__(name="sender", daemon=True)
         self._topics = topics
         self._posts = posts
         self._seconds = seconds
+        self._poison_every = poison_every
         self.finished_s = 0.0
 
     def run(self) -> None:
@@ -126,7 +159,10 @@ class Sender(threading.Thread):
         self.finished_s = time.time()
 
     def _send(self, producer: KafkaProducer, number: int) -> None:
-        post = {"id": str(number), "text": "房间很好" if number % 2 else "服务很坏"}
+        text = "房间很好" if number % 2 else "服务很坏"
+        if self._poison_every and number % self._poison_every == 1:
+            text += POISON
+        post = {"id": str(number), "text": text}
         value = b"{broken" if number % BAD_EVERY == 0 else json.dumps(post).encode()
         producer.send(
             self._topics.posts,
