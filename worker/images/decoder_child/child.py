@@ -39,7 +39,7 @@ _CPU_S: Final = int(LIFE_S) + ROWS_MAX * 60
 START_S: Final = 20.0
 # Of a long batch the worker looks this often which row is in work.
 _LOOK_EVERY_MS: Final = 5
-_LAST_BREATH_MS: Final = 500
+_LAST_BREATH_S: Final = 0.5
 _LAST_WORDS_BYTES_MAX: Final = 20_000
 
 _PASSED_ON: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -197,7 +197,7 @@ class DecoderChild:
 
     def _heard(self) -> bytes | Ending:
         """Read the frame that has begun to come, and nothing after it; or say what came instead."""
-        heard = b""
+        heard, deadline_s = b"", time.monotonic() + _LAST_BREATH_S
         while True:
             more = os.read(self._answers, FRAME_BYTES_MAX)
             if not more:
@@ -206,14 +206,19 @@ class DecoderChild:
             missing = frame_bytes(heard) - len(heard)
             if missing == 0:
                 return heard[FRAME_HEAD_BYTES:]
-            # What has come is more than a frame, or will never be one.
-            if missing < 0 or missing > FRAME_BYTES_MAX or not self._poll.poll(_LAST_BREATH_MS):
+            # What has come is more than a frame, will never be one, or comes byte by byte.
+            left_s = deadline_s - time.monotonic()
+            if (
+                not 0 < missing < FRAME_BYTES_MAX
+                or left_s < 0
+                or not self._poll.poll(left_s * 1000)
+            ):
                 return Ending.MISBEHAVED
 
     def _how_it_ended(self) -> Ending:
         """Give a process that closes its pipe the time to end."""
         try:
-            code = self._process.wait(_LAST_BREATH_MS / 1000)
+            code = self._process.wait(_LAST_BREATH_S)
         except subprocess.TimeoutExpired:
             return Ending.MISBEHAVED
         return Ending.KILLED if code == -signal.SIGKILL else Ending.CRASHED

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,10 +129,20 @@ def name_nobody() -> object:
 
 
 def race_ahead() -> object:
-    """Name each image of a large batch, again and again, and never come back."""
+    """Name each image of a batch of three, again and again, and never come back."""
     while True:
-        for row in range(64):
+        for row in range(3):
             _ARENAS[0].begin(row)
+
+
+def drip() -> object:
+    """Begin a long answer, and say a byte of it every tenth of a second."""
+    os.write(_PIPES[0], b"\0\x70\0\0")
+    while True:
+        began_s = time.process_time()
+        while time.process_time() < began_s + 0.1:
+            pass
+        os.write(_PIPES[0], b"x")
 
 
 def say(said: bytes) -> Callable[[], object]:
@@ -142,7 +153,7 @@ def say(said: bytes) -> Callable[[], object]:
 DEEDS = (
     *(open_file, write_file, open_socket, start_program, fork, start_thread, signal_parent),
     *(map_code, raise_limits, take_memory, spin, segfault, abort, leave),
-    *(lie, name_nobody, race_ahead),
+    *(lie, name_nobody, race_ahead, drip),
 )
 POISONS: dict[bytes, Callable[[], object]] = {
     **{deed.__name__.encode(): deed for deed in DEEDS},

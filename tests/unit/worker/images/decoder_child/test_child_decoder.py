@@ -141,9 +141,10 @@ def test_many_poisons_in_a_batch_cost_only_themselves(decoder: ChildDecoder) -> 
     "words",
     [
         *("say_much", "say_too_much", "say_nonsense", "say_half", "say_another_batch"),
-        *("say_another_row", "say_another_reason", "say_it_in_chinese"),
+        *("say_another_row", "say_another_reason", "say_it_in_chinese", "drip"),
     ],
 )
+@pytest.mark.timeout(60)
 def test_a_child_that_says_what_no_child_says_is_ended(words: str) -> None:
     """Nothing of it is believed, and the next one is asked."""
     images = [png(1), poison(words), png(2)]
