@@ -1,8 +1,7 @@
 """Connections to image hosts: none is made to an address that the guard does not let pass.
 
 Twice: a name is refused when any of its answers is bad, and whatever address a socket is made for
-is judged once more, which no answer that changes in between can pass. That second check is also the
-only one for addresses that a reference gives as numbers: those are not looked up.
+is judged once more, which no answer that changes in between can pass.
 """
 
 import socket

@@ -23,12 +23,17 @@ RETRY_AFTER_S_MAX: Final = 3600.0
 # A stranger may name any number of hosts: those of longest ago are forgotten.
 HOSTS_MAX: Final = 4096
 
+LEFT_ALONE: Final = ImageProblem(
+    Reason.IMAGE_HOST_UNAVAILABLE, "the host failed of late, and is left alone for a while"
+)
+"""Why a host that is left alone was not asked."""
+
 
 class HostHealth:
     """One host. `turn` is held while it is asked; times are of one monotonic clock, in seconds."""
 
     __slots__ = (
-        *("_answered_s", "_failures", "_free_s", "_probing"),
+        *("_answered_s", "_failures", "_free_s", "_probing", "_told_s"),
         *("asked", "failed_in_all", "took_s", "turn"),
     )
 
@@ -38,7 +43,7 @@ class HostHealth:
         self.took_s = 0.0
         self._answered_s = -math.inf
         self._failures = 0
-        self._free_s = -math.inf
+        self._free_s = self._told_s = -math.inf
         self._probing = False
 
     @property
@@ -56,9 +61,9 @@ class HostHealth:
         return min(PROBE_S, timeout_s)
 
     def answered(self, now_s: float) -> None:
-        """Take it for well."""
-        self._answered_s, self._failures = now_s, 0
-        self._free_s, self._probing = -math.inf, False
+        """Take it for well; it is still left alone for as long as it asked for."""
+        self._answered_s, self._failures, self._probing = now_s, 0, False
+        self._free_s = self._told_s if now_s < self._told_s else -math.inf
 
     def failed(self, now_s: float) -> None:
         """Count a failure, and leave the host alone when it is one too many."""
@@ -66,16 +71,21 @@ class HostHealth:
         self.failed_in_all += 1
         trusted = now_s - self._answered_s < LEFT_ALONE_S and self._failures < FAILURES_MAX
         if self._probing or not trusted:
-            self.leave_alone(now_s, LEFT_ALONE_S)
+            self._leave_alone(now_s + LEFT_ALONE_S)
 
-    def leave_alone(self, now_s: float, seconds: float) -> None:
-        """Do not ask for so long; a later end wins."""
-        self._probing = False
-        self._free_s = max(self._free_s, now_s + min(seconds, RETRY_AFTER_S_MAX))
+    def told_to_wait(self, now_s: float, seconds: float) -> None:
+        """Leave it alone for as long as it asks for; a later end wins."""
+        self.failed_in_all += 1
+        self._told_s = max(self._told_s, now_s + min(seconds, RETRY_AFTER_S_MAX))
+        self._leave_alone(self._told_s)
 
     def undecided(self) -> None:
         """What was asked tells nothing of the host: let the next one find out."""
         self._probing = False
+
+    def _leave_alone(self, until_s: float) -> None:
+        self._probing = False
+        self._free_s = max(self._free_s, until_s)
 
 
 class Hosts:
@@ -106,10 +116,3 @@ class Hosts:
             HostReport(f"{host}:{port}", h.asked, h.failed_in_all, h.took_s, h.left_alone)
             for (host, port), h in self._hosts.items()
         )
-
-
-def left_alone() -> ImageProblem:
-    """Why a host that is left alone was not asked."""
-    return ImageProblem(
-        Reason.IMAGE_HOST_UNAVAILABLE, "the host failed of late, and is left alone for a while"
-    )

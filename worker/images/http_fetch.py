@@ -19,7 +19,7 @@ from features.images import ImageProblem
 from schemas.reasons import Reason
 from worker.images.address_guard import AddressGuard
 from worker.images.guarded_connections import CONNECT_S, ForbiddenAddress
-from worker.images.host_health import HostHealth, Hosts, left_alone
+from worker.images.host_health import LEFT_ALONE, HostHealth, Hosts
 
 REDIRECTS_MAX: Final = 3
 HEADERS_MAX: Final = 100
@@ -71,7 +71,7 @@ class HttpFetch:
         """Follow `url` to an image. Ends by the deadline, whatever the hosts do."""
         timeout_s = self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s)
         if timeout_s is None:
-            return left_alone()
+            return LEFT_ALONE
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._followed(url)
@@ -81,7 +81,7 @@ class HttpFetch:
     async def _followed(self, url: URL) -> bytes | ImageProblem:
         for hop in range(REDIRECTS_MAX + 1):
             if hop and self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s) is None:
-                return left_alone()
+                return LEFT_ALONE
             answer = await self._asked(url)
             if not isinstance(answer, str):
                 return answer
@@ -183,7 +183,7 @@ def _note(
     if response.status in _OVERLOADED:
         wait_s = retry_after_s(response.headers.get("Retry-After", ""), datetime.now(UTC))
     if wait_s is not None:
-        health.leave_alone(_now_s(), wait_s)
+        health.told_to_wait(_now_s(), wait_s)
     elif isinstance(answer, ImageProblem) and answer.reason in {_UNAVAILABLE, Reason.IMAGE_TIMEOUT}:
         health.failed(_now_s())
     else:

@@ -19,7 +19,7 @@ from features.images import ImageProblem
 from schemas.reasons import Reason
 from worker.images.address_guard import AddressGuard
 from worker.images.guarded_connections import Network, connector
-from worker.images.host_health import Hosts
+from worker.images.host_health import LEFT_ALONE, Hosts
 from worker.images.host_reports import HostReport
 from worker.images.http_fetch import HttpBounds, HttpFetch, session
 from worker.images.sources import FetchWatch
@@ -120,7 +120,8 @@ class HttpSource:
                 waiting.reschedule(None)
                 began_s = time.perf_counter()
                 image = await self._http.fetch(url)
-                self._watch.fetch_took(url.scheme, time.perf_counter() - began_s)
+                if image is not LEFT_ALONE:
+                    self._watch.fetch_took(url.scheme, time.perf_counter() - began_s)
                 return image
         except TimeoutError:
             return ImageProblem(

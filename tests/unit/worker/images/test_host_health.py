@@ -75,11 +75,22 @@ def test_a_host_that_asks_for_time_gets_it() -> None:
     """Even one that is well, and never more than an hour."""
     health = HostHealth(1)
     health.answered(0)
-    health.leave_alone(0, 10)
-    health.leave_alone(0, 1)
+    health.told_to_wait(0, 10)
+    health.told_to_wait(0, 1)
     assert [asked(health, 9), asked(health, 10)] == [None, PROBE_S]
-    health.leave_alone(10, 10**9)
+    health.told_to_wait(10, 10**9)
     assert asked(health, 10 + 3600) == PROBE_S
+
+
+def test_an_answer_to_who_asked_before_shortens_no_wait() -> None:
+    """A host that is asked for many at once may refuse one and still serve another."""
+    health = HostHealth(2)
+    health.told_to_wait(0, 10)
+    health.answered(1)
+    assert (asked(health, 9), health.left_alone) == (None, True)
+    assert asked(health, 10) == PROBE_S
+    health.answered(10)
+    assert (asked(health, 10), health.left_alone) == (TIMEOUT_S, False)
 
 
 def test_each_host_and_port_has_a_health_of_its_own() -> None:

@@ -222,7 +222,7 @@ def test_a_dead_host_is_asked_no_more_than_may_be_at_once(world: World) -> None:
         Reason.IMAGE_HOST_UNAVAILABLE,
         IMAGE,
     ]
-    assert len(world.servers.dialled) == 4 + 1
+    assert len(world.servers.dialled) == len(world.watching.took) == 4 + 1
     assert world.watching.left_alone == 1
 
 
