@@ -39,6 +39,7 @@ class ChildDecoder:
         Raises DecoderUnavailable.
         """
         self._needs = needs
+        self._image_bytes_max = needs.layout.image_bytes
         self._tell_ended = ended
         self._log = structlog.get_logger()
         self._in_use = threading.Lock()
@@ -84,7 +85,7 @@ class ChildDecoder:
         request: Rows = []
         size = 0
         for row in rows:
-            if len(request) == ROWS_MAX or size + len(images[row]) > self._needs.layout.image_bytes:
+            if len(request) == ROWS_MAX or size + len(images[row]) > self._image_bytes_max:
                 yield request
                 request, size = [], 0
             request.append(row)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from structlog.testing import capture_logs
 
 from features.images import ImageLimits, ImageProblem, Pixels
 from schemas.manifest import ImageInput
@@ -40,6 +41,7 @@ from worker.images.decoder_child.child import (
 from worker.images.decoder_child.conversation import (
     FRAME_HEAD_BYTES,
     Answer,
+    Lock,
     Problem,
     Ready,
     frame,
@@ -243,6 +245,18 @@ def test_more_images_than_one_request_holds_are_asked_for_in_several() -> None:
         heavy = decoder.decode(padded)
     assert_only(many, GOOD * 5, {})
     assert [alike(*pair) for pair in zip(heavy, map(here, GOOD), strict=False)] == [True] * 5
+
+
+def test_the_log_says_what_a_child_is_not_confined_by(decoder: ChildDecoder) -> None:
+    """An operator is warned where the system has less than Linux has."""
+    few: tuple[Lock, ...] = ("resource-limits",)
+    with capture_logs() as logs:
+        decoder._log_locks(few)
+        decoder._log_locks(decoder._child.locks)
+    assert [(log["log_level"], log.get("not_by")) for log in logs] == [
+        ("warning", ["no-new-privileges", "landlock", "seccomp"]),
+        ("info", None),
+    ]
 
 
 def test_a_child_that_cannot_start_is_said_and_no_image_blamed() -> None:
