@@ -113,7 +113,16 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python
                 conn.config["sasl_plain_password"] = secret(self.security, "sasl_password")
         conn.init_future.add_callback(self._note_success)
         conn.close_future.add_errback(self._note_failure)
+        before = self._backoff.get(node.node_id)
         await super()._connect(node, conn, **options)
+        if conn.init_future.failed():
+            self._wait_longer(node.node_id, before)
+
+    def _wait_longer(self, node_id: Any, before: Any) -> None:
+        """Wait longer with each failure: kafka-python takes a refused password for a success."""
+        if before is not None:
+            self._backoff[node_id] = before
+        self.update_backoff(node_id)
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         """Do as kafka-python does, but close the socket of a handshake that failed."""

@@ -62,6 +62,7 @@ def settings_of(
         "bootstrap_servers": broker.servers(found.name),
         "group": f"group-{topics.posts}",
         "instance": "here",
+        "decoder": "in-process",
         "posts_topic": topics.posts,
         "verdicts_topic": topics.verdicts,
         "dead_letters_topic": topics.dead_letters,

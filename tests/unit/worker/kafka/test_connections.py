@@ -96,20 +96,40 @@ def test_a_password_is_read_anew_for_each_connection(
         used.append(conn.config["sasl_plain_password"])
 
     monkeypatch.setattr(KafkaConnectionManager, "_connect", connect)
-    heard = SimpleNamespace(add_callback=lambda _: None, add_errback=lambda _: None)
-
-    def once() -> None:
-        conn = SimpleNamespace(
-            config={"sasl_plain_password": "known before"}, init_future=heard, close_future=heard
-        )
-        asyncio.run(connections._connect(None, conn))
-
-    once()
+    attempt(connections, failed=False)
     (tmp_path / "password").write_text("second\n")
-    once()
+    attempt(connections, failed=False)
     (tmp_path / "password").unlink()
-    once()
+    attempt(connections, failed=False)
     assert used == ["first", "second", "known before"]
+
+
+def attempt(connections: Connections, failed: bool) -> None:
+    """Connect once to broker 1."""
+    heard = SimpleNamespace(
+        add_callback=lambda _: None, add_errback=lambda _: None, failed=lambda: failed
+    )
+    conn = SimpleNamespace(
+        config={"sasl_plain_password": "known before"}, init_future=heard, close_future=heard
+    )
+    asyncio.run(connections._connect(SimpleNamespace(node_id=1), conn))
+
+
+def test_refused_passwords_are_tried_ever_more_seldom(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kafka-python forgets the failures as soon as there is a connection to be refused on."""
+
+    async def connect(manager: Any, node: Any, _conn: Any, **_: Any) -> None:
+        manager.reset_backoff(node.node_id)
+
+    monkeypatch.setattr(KafkaConnectionManager, "_connect", connect)
+    for _ in range(8):
+        attempt(connections, failed=True)
+    # 50 ms doubled seven times, and a fifth less by chance.
+    assert connections.connection_delay(1) > 5
+    attempt(connections, failed=False)
+    assert connections.connection_delay(1) == 0
 
 
 def test_who_does_not_answer_for_want_of_trust_is_told_so(connections: Connections) -> None:
