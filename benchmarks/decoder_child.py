@@ -123,10 +123,10 @@ def start_and_memory() -> str:
         child.wait_ready()
         ready_s = time.perf_counter() - began_s
         process = psutil.Process(child.pid)
-        memory, times = process.memory_full_info(), process.cpu_times()
+        memory, times = process.memory_info(), process.cpu_times()
         return (
             f"ready in {ready_s:.2f} s, {times.user + times.system:.2f} s of CPU; "
-            f"{memory.rss / 2**20:.0f} MB resident, {memory.uss / 2**20:.0f} MB its own"
+            f"{memory.rss / 2**20:.0f} MB resident, {memory.shared / 2**20:.0f} MB of it shared"
         )
     finally:
         child.close()
