@@ -1,5 +1,6 @@
 """Make a kafka-python client that is connected, or say which address does not answer, and why."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -125,7 +126,7 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python
         self.update_backoff(node_id)
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
-        """Do as kafka-python does, but close the socket of a handshake that failed."""
+        """Do as kafka-python does, but bound the handshake, and close the socket when it fails."""
         options, proxy = self.config["socket_options"], self.config["proxy_url"]
         where = (node.host, node.port, options, proxy)
         sock = await create_connection(self._net, *where, timeout_at=timeout_at)
@@ -135,7 +136,11 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python
             sock.close()
             raise client.KafkaConnectionError(f"the files of TLS cannot be used: {error}") from None
         try:
-            await transport.handshake()
+            left_ms = None if timeout_at is None else (timeout_at - time.monotonic()) * 1_000
+            await self.wait_for(self.call_soon(transport.handshake), left_ms)
+        except client.KafkaTimeoutError:
+            transport.close()
+            raise client.KafkaConnectionError("the handshake of TLS timed out") from None
         except OSError as error:
             transport.close()
             raise client.KafkaConnectionError(f"Handshake failed: {error}") from error

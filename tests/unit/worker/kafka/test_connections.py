@@ -183,6 +183,16 @@ def test_a_handshake_that_fails_leaves_no_socket() -> None:
     assert [str(warning.message) for warning in left if "SSLSocket" in str(warning.message)] == []
 
 
+def test_a_handshake_that_is_not_answered_has_an_end() -> None:
+    """kafka-python waits for ever for one who takes a connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        servers = f"127.0.0.1:{silent.getsockname()[1]}"
+        config = {"bootstrap_servers": [servers], "bootstrap_timeout_ms": 300, "group_id": None}
+        tls = SecuritySettings(security_protocol="SSL")
+        with pytest.raises(Unavailable, match="the handshake of TLS timed out"):
+            connected(KafkaConsumer, config, servers, tls)
+
+
 def hang_up(server: socket.socket) -> None:
     """Take connections, and close each at the first word."""
     while True:
