@@ -74,6 +74,7 @@ class ChildDecoder:
     def close(self) -> None:
         """End all children, whatever they are at."""
         self._spare.close()
+        # On Linux it ends with the thread that started it, which has just ended.
         self._child.kill()
         # A batch that is in work sees its child end, and no other begin.
         if self._in_use.acquire(timeout=_CLOSE_S):

@@ -7,6 +7,8 @@ from typing import Final
 from worker.images.decoder_child.child import START_S, DecoderChild, DecoderUnavailable
 
 RETRY_S: Final = 1.0
+# Meanwhile the worker joins its group; a spare that nobody waits for can come later.
+FIRST_SPARE_AFTER_S: Final = 1.0
 
 
 class SpareChild:
@@ -19,6 +21,7 @@ class SpareChild:
         self._starting: DecoderChild | None = None
         self._ended: list[DecoderChild] = []
         self._failure: Exception | None = None
+        self._waiting = False
         self._closed = False
         self._thread = threading.Thread(target=self._keep_one, name="decoders", daemon=True)
         self._thread.start()
@@ -29,9 +32,12 @@ class SpareChild:
         Raises DecoderUnavailable.
         """
         with self._changed:
+            self._waiting = True
+            self._changed.notify_all()
             self._changed.wait_for(
                 lambda: self._spare or self._failure or self._closed, 2 * START_S
             )
+            self._waiting = False
             spare, self._spare = self._spare, None
             if spare is None:
                 why = self._failure or "it is closed"
@@ -52,15 +58,22 @@ class SpareChild:
         self._thread.join()
 
     def _keep_one(self) -> None:
+        self._start_next()
+        with self._changed:
+            self._changed.wait_for(lambda: self._spare is None or self._closed)
+            self._changed.wait_for(lambda: self._waiting or self._closed, FIRST_SPARE_AFTER_S)
         while self._wait_until_wanted():
             self._bury()
-            try:
-                self._start_one()
-            except Exception as error:  # noqa: BLE001 - told to the thread that waits for a child.
-                self._note(error)
+            self._start_next()
         self._bury()
         if self._spare is not None:
             self._spare.close()
+
+    def _start_next(self) -> None:
+        try:
+            self._start_one()
+        except Exception as error:  # noqa: BLE001 - told to the thread that waits for a child.
+            self._note(error)
 
     def _bury(self) -> None:
         with self._changed:

@@ -136,11 +136,11 @@ def race_ahead() -> object:
 
 
 def drip() -> object:
-    """Begin a long answer, and say a byte of it every tenth of a second."""
+    """Begin a long answer, and say a byte of it every hundredth of a second."""
     os.write(_PIPES[0], b"\0\x70\0\0")
     while True:
         began_s = time.process_time()
-        while time.process_time() < began_s + 0.1:
+        while time.process_time() < began_s + 0.01:
             pass
         os.write(_PIPES[0], b"x")
 
