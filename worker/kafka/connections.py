@@ -151,6 +151,8 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python
         if not self.security.uses_tls:
             return KafkaTCPTransport(self._net, sock, host=host)
         trusting = {name: value for name, value in self.config.items() if name.startswith("ssl_")}
+        with suppress(LinkFileRefused):
+            trusting["ssl_password"] = secret(self.security, "tls_key_password") or ""
         return KafkaSSLTransport(self._net, sock, host=host, **trusting)
 
     def _note_success(self, _connected: bool) -> None:  # noqa: FBT001 -- the client's callback.

@@ -17,6 +17,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 from worker.errors import LinkFileRefused, LinkRefused, Unavailable
+from worker.kafka import connections as connections_module
 from worker.kafka.connections import (
     Connections,
     _last_words_first,
@@ -101,6 +102,29 @@ def test_a_password_is_read_anew_for_each_connection(
     attempt(connections, failed=False)
     (tmp_path / "password").unlink()
     attempt(connections, failed=False)
+    assert used == ["first", "second", "known before"]
+
+
+def test_the_password_of_a_key_is_read_anew_for_each_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a renewed certificate there may come another."""
+    used: list[str] = []
+
+    def transport(*_: object, ssl_password: str, **__: object) -> None:
+        used.append(ssl_password)
+
+    monkeypatch.setattr(connections_module, "KafkaSSLTransport", transport)
+    named = {"tls_certificate_file": "mine.pem", "tls_key_password_file": tmp_path / "key"}
+    tls = SecuritySettings.model_validate({"security_protocol": "SSL", **named})
+    net = NetworkSelector()
+    made = Connections(net, tls, bootstrap_servers=["127.0.0.1:1"], ssl_password="known before")
+    for password in ("first", "second"):
+        (tmp_path / "key").write_text(password)
+        made._transport(None, "broker")
+    (tmp_path / "key").unlink()
+    made._transport(None, "broker")
+    net.close()
     assert used == ["first", "second", "known before"]
 
 
