@@ -161,7 +161,19 @@ class Metrics:
     def _declare_membership(self, registry: CollectorRegistry) -> None:
         self._lag = Gauge(
             "tuwen_lag_records",
-            "Records of the log that are not yet read.",
+            "Records of the log that are not yet committed.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self._uncommitted_s = Gauge(
+            "tuwen_uncommitted_seconds",
+            "Since the last commit of a partition that has lag; 0 without lag.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self._stable_stuck_s = Gauge(
+            "tuwen_stable_offset_stuck_seconds",
+            "How long an open transaction has hidden what is behind it; 0 where nothing is.",
             ["topic", "partition"],
             registry=registry,
         )
@@ -228,13 +240,19 @@ class Metrics:
         """Tell how many records wait in the queue `name`."""
         self._queues.labels(name).set(depth)
 
-    def lag(self, partition: Partition, records: int) -> None:
-        """Tell how far behind the end of its log a partition is."""
-        self._lag.labels(partition.topic, str(partition.number)).set(records)
+    def lag(
+        self, partition: Partition, records: int, uncommitted_s: float, stable_stuck_s: float
+    ) -> None:
+        """Tell how far behind the end of its log a partition is, and since when it stands still."""
+        labels = (partition.topic, str(partition.number))
+        self._lag.labels(*labels).set(records)
+        self._uncommitted_s.labels(*labels).set(uncommitted_s)
+        self._stable_stuck_s.labels(*labels).set(stable_stuck_s)
 
     def forget(self, partition: Partition) -> None:
         """Stop showing a partition that is not owned any more."""
-        self._lag.remove(partition.topic, str(partition.number))
+        for gauge in (self._lag, self._uncommitted_s, self._stable_stuck_s):
+            gauge.remove(partition.topic, str(partition.number))
 
     def transaction(
         self, outcome: Literal["committed", "aborted", "in-doubt"], seconds: float

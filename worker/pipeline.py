@@ -30,6 +30,7 @@ from worker.fetch import Fetcher
 from worker.images.decoder import Decoder
 from worker.images.sources import ImageSource
 from worker.kafka.broker import Broker, Polled, Position
+from worker.lag import LagWatch
 from worker.messages import Partition
 from worker.metrics import Change, Metrics
 from worker.offsets import Ledger
@@ -94,6 +95,7 @@ class Pipeline:
         self._failure: BaseException | None = None
         self._trouble = "has not joined the group yet"
         self._polled_s = time.monotonic()
+        self._lag = LagWatch(metrics, settings.stalled_after_s)
         self._lag_s = 0.0
         self._paused = False
         self._draining = False
@@ -196,7 +198,7 @@ class Pipeline:
                 )
         for partition in (*polled.revoked, *polled.lost):
             self._halted.discard(partition)
-            self._metrics.forget(partition)
+            self._lag.forget(partition)
         if polled.gained and self._paused:
             self._broker.pause(polled.gained)
 
@@ -244,9 +246,8 @@ class Pipeline:
         try:
             ends = self._broker.ends(positions, CONSUMER_CALL_S) if positions else {}
         except Unavailable:
-            return
-        for partition, end in ends.items():
-            self._metrics.lag(partition, max(0, end.stable - positions[partition]))
+            ends = {}
+        self._lag.look(positions, ends, time.monotonic())
 
     def _drain(self, threads: Sequence[threading.Thread]) -> None:
         """Let the begun batches end and be committed; polling keeps the membership meanwhile."""

@@ -198,6 +198,14 @@ class WorkerSettings(LinkSettings, BaseSettings):
         "Choose it where accuracy against coverage, measured on held-out posts, is good enough.",
     )
 
+    stalled_after_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="When a partition that has lag and no commit is logged as stalled. More than "
+        "transaction_timeout_ms and 12 s, which a worker that died for good may cost; less than "
+        "your posts may wait.",
+    )
     metrics_host: str = Field(
         default="127.0.0.1",
         min_length=1,

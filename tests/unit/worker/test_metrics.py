@@ -119,11 +119,16 @@ def test_a_partition_that_was_given_back_is_not_shown(
 ) -> None:
     """Its lag is another worker's to tell; forgetting one never shown is no fault."""
     labels = {"topic": "tuwen.posts", "partition": "3"}
-    metrics.lag(PARTITION, 7)
-    assert registry.get_sample_value("tuwen_lag_records", labels) == 7
+    shown = {
+        "tuwen_lag_records": 7,
+        "tuwen_uncommitted_seconds": 1.5,
+        "tuwen_stable_offset_stuck_seconds": 2.5,
+    }
+    metrics.lag(PARTITION, 7, 1.5, 2.5)
+    assert {name: registry.get_sample_value(name, labels) for name in shown} == shown
     metrics.forget(PARTITION)
     metrics.forget(PARTITION)
-    assert registry.get_sample_value("tuwen_lag_records", labels) is None
+    assert [registry.get_sample_value(name, labels) for name in shown] == [None] * 3
 
 
 def test_transactions_rebalances_and_queues_are_shown(
