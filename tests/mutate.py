@@ -91,7 +91,8 @@ def tried(trees: Sequence[Path], guards: Sequence[Guard]) -> Iterator[str | None
 def before(tree: Path, guards: Iterable[Guard]) -> str | None:
     """Run all named tests on the tree as it is; a sentence when one does not pass."""
     tests = sorted({guard.test for guard in guards})
-    code, said = run(tree, tests, ALL_TESTS_TIMEOUT_S)
+    side_by_side = ["--numprocesses", f"{os.cpu_count() or 1}", "--dist", "loadfile"]
+    code, said = run(tree, [*side_by_side, *tests], ALL_TESTS_TIMEOUT_S)
     return None if code == 0 else f"not all tests pass before anything is removed:\n{said}"
 
 
@@ -124,14 +125,14 @@ def write(path: Path, text: str) -> None:
     os.utime(path, (changed_s, changed_s))
 
 
-def run(tree: Path, tests: Sequence[str], timeout_s: float) -> tuple[int, str]:
-    """Run tests of a tree, with that tree's packages; gives pytest's exit code and last lines."""
+def run(tree: Path, words: Sequence[str], timeout_s: float) -> tuple[int, str]:
+    """Run pytest on a tree, with that tree's packages; gives its exit code and last lines."""
     # Before the installed packages, for children as well.
     environment = os.environ | {"PYTHONPATH": str(tree)}
     options = ["-q", "-x", "--no-header", "-p", "no:cacheprovider"]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, *tests],
+            [sys.executable, "-m", "pytest", *options, *words],
             cwd=tree,
             env=environment,
             capture_output=True,
