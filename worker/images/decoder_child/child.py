@@ -43,8 +43,15 @@ _LAST_BREATH_S: Final = 0.5
 _LAST_WORDS_BYTES_MAX: Final = 20_000
 
 _PASSED_ON: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-# A second thread would not be confined.
-_ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_ENVIRONMENT: Final = {
+    # A second thread would not be confined.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    # Else glibc keeps tens of megabytes of a large image for the next one.
+    "MALLOC_MMAP_THRESHOLD_": "1048576",
+    "MALLOC_TRIM_THRESHOLD_": "4194304",
+}
 
 _Said = TypeVar("_Said", Ready, Answer)
 

@@ -1,7 +1,9 @@
 """Hostile and real images through the child: as decoding here, and the worker none the worse."""
 
+import io
 import itertools
 import json
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,14 +11,20 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from features.images import ImageLimits, ImageProblem, Pixels
 from schemas.manifest import ImageInput
 from tests.chaos import images as long_run
 from tests.mutated_images import mutated
-from tests.unit.worker.images.decoder_child.decoders import alike, decoding, here
+from tests.unit.worker.images.decoder_child.decoders import (
+    alike,
+    decoding,
+    here,
+    one_child,
+)
 from worker.images.child_decoder import ChildDecoder
-from worker.images.decoder_child.child import COMMAND, Ending, Needs
+from worker.images.decoder_child.child import COMMAND, Ended, Ending, Needs
 
 # Small, so that what is kept for comparison weighs little.
 NEEDS = Needs(ImageInput(24, 24), ImageLimits(10 << 20, 20_000_000), image_timeout_s=20)
@@ -125,6 +133,26 @@ def test_mutated_images_are_decoded_as_here(child: tuple[ChildDecoder, list[Endi
     assert [images[row] for row in unlike(images, found)] == []
     assert endings == []
     assert 500 < sum(isinstance(one, ImageProblem) for one in found) < MUTATIONS - 500
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is glibc that is told to")
+def test_the_memory_of_a_large_image_is_given_back() -> None:
+    """The second would lie in what the first has left, and stay there."""
+    with one_child(NEEDS) as child:
+        process = psutil.Process(child.pid)
+        before = process.memory_info().rss
+        for side in (2500, 2000):
+            written = io.BytesIO()
+            Image.new("CMYK", (side, side)).save(written, "JPEG")
+            [found] = answered(child.decode([written.getvalue()]))
+            assert not isinstance(found, ImageProblem)
+        assert process.memory_info().rss - before < 10 << 20
+
+
+def answered(answer: Found | Ended) -> Found:
+    """What was found; it must be an answer."""
+    assert not isinstance(answer, Ended), answer
+    return answer
 
 
 def test_the_long_run_says_what_became_of_each_image(capsys: pytest.CaptureFixture[str]) -> None:
