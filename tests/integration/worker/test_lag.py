@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,9 +54,14 @@ def test_the_lag_of_a_replay_and_an_aborted_tail_is_0_and_an_open_one_is_seen(
     topics = Topics(make_topic("posts", 1), make_topic("verdicts", 1), make_topic("letters", 1))
     name = f"{topics.posts}-sender"
     # Left open for as long as the test looks: the broker must not abort it meanwhile.
-    sender = connect(
-        ClientSettings(kafka, name, topics.posts, name, transaction_timeout_ms=120_000)
+    settings = ClientSettings(kafka, name, topics.posts, name)
+    patient = replace(
+        settings,
+        transaction_timeout_ms=60_000,
+        session_timeout_ms=70_000,
+        max_poll_interval_ms=80_000,
     )
+    sender = connect(patient)
     try:
         replayed = sender.begin(10)
         write(replayed, topics.posts, 10)
