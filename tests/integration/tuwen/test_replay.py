@@ -1,11 +1,7 @@
 """`tuwen dead-letters replay` against a real Kafka."""
 
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,14 +11,13 @@ from PIL import Image
 from schemas import dead_letter
 from schemas.replay import Begun
 from tests.conftest import MakeTopic
+from tests.integration.tuwen.replay_place import Place, now_ms
 from tests.integration.worker.running_worker import Topics, running_worker
 from tests.tiny_bundle import write_tiny_bundle
-from tuwen.command import run
 from tuwen.failures import Failed
 from tuwen.kafka_client import read_all
 from tuwen.replay import whole
 from tuwen.replay.journal import journal_topic
-from worker.kafka import kafka_python
 from worker.kafka.broker import Broker
 from worker.kafka.client_settings import ClientSettings
 from worker.messages import Headers, Outgoing, Record
@@ -34,72 +29,10 @@ ODD: Headers = ((b"\xff not UTF-8", None), (b"", b"\x00\xff"), (b"twice", b"1"),
 COUNT = (dead_letter.REPLAYS, b"1")
 
 
-@dataclass(frozen=True)
-class Place:
-    """A Kafka, the posts' topic, and one of dead letters."""
-
-    servers: str
-    posts: str
-    letters: str
-
-    def write(self, letters: Sequence[Outgoing]) -> None:
-        """Write records byte for byte."""
-        settings = ClientSettings(self.servers, f"{self.letters}-w", self.letters, self.letters)
-        broker = kafka_python.connect(settings)
-        transaction = broker.begin(10.0)
-        for letter in letters:
-            transaction.send(letter)
-        transaction.settle(10.0)
-        transaction.commit(10.0)
-        broker.close(5.0, leave=True)
-
-    def letter(
-        self,
-        value: bytes | None,
-        *,
-        key: bytes | None = b"key",
-        own: Headers = (),
-        number: int = 0,
-        offset: int = 0,
-        timestamp_ms: int | None = None,
-        topic: str | None = None,
-        omitted: bool = False,
-    ) -> Outgoing:
-        """A dead letter as a worker writes it."""
-        facts = {
-            dead_letter.CONNECT_TOPIC: topic or self.posts,
-            dead_letter.CONNECT_PARTITION: str(number),
-            dead_letter.CONNECT_OFFSET: str(offset),
-            dead_letter.CONNECT_STAGE: "fetch",
-            dead_letter.REASON: "image-not-found",
-            dead_letter.DETAIL: "no such file",
-            dead_letter.MODEL: "demo 7",
-        }
-        added = [(name, fact.encode()) for name, fact in facts.items()]
-        if omitted:
-            added.append((dead_letter.OMITTED, b"value"))
-        at_ms = now_ms() if timestamp_ms is None else timestamp_ms
-        return Outgoing(self.letters, 0, key, value, (*own, *added), at_ms)
-
-    def back(self) -> list[Record]:
-        """What a read_committed reader finds on the posts' topic."""
-        return list(read_all(self.servers, [self.posts]))
-
-    def do(self, *words: str, what: str = "replay") -> int:
-        """Run a command of the group on this place."""
-        flags = ["--bootstrap-servers", self.servers, "--dead-letters-topic", self.letters]
-        return run(["dead-letters", what, *words, *flags])
-
-
 @pytest.fixture
 def place(kafka: str, make_topic: MakeTopic) -> Place:
     """Topics that no other test uses."""
     return Place(kafka, make_topic("posts", partitions=2), make_topic("dead-letters", partitions=1))
-
-
-def now_ms() -> int:
-    """The time."""
-    return time.time_ns() // 1_000_000
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -374,41 +307,3 @@ class Silent:
 
     def progress(self, done: int, total: int) -> None:
         """It goes on."""
-
-
-def test_two_replays_at_a_time_bring_each_letter_once(place: Place) -> None:
-    """The second ends the first, which is told how to go on, and then finds nothing left to do."""
-    place.write([place.letter(b"%d" % number) for number in range(3_000)])
-    first = started(place)
-    assert first.stderr is not None
-    replay = first.stderr.readline().split()[1].rstrip(";")
-
-    assert place.do("--all") == 0
-
-    told, code = first.stderr.read(), first.wait(30)
-    first.stderr.close()
-    assert code == 0 or f"`tuwen dead-letters replay --resume {replay}` goes on" in told
-    assert place.do("--resume", replay) == 0
-    assert sorted(int(record.value or b"") for record in place.back()) == list(range(3_000))
-
-
-def started(place: Place) -> "subprocess.Popen[str]":
-    """Start a replay of everything."""
-    flags = ["--bootstrap-servers", place.servers, "--dead-letters-topic", place.letters]
-    typed = [sys.executable, "-P", "-m", "tuwen", "dead-letters", "replay", "--all", *flags]
-    return subprocess.Popen(typed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def test_ctrl_c_leaves_a_replay_that_goes_on(place: Place) -> None:
-    """Its id was said before it could be stopped."""
-    place.write([place.letter(b"%d" % number) for number in range(2_000)])
-    process = started(place)
-    assert process.stderr is not None
-    replay = process.stderr.readline().split()[1].rstrip(";")
-    process.send_signal(2)
-    process.wait(20)
-    process.stderr.close()
-
-    assert place.do("--resume", replay) == 0
-
-    assert sorted(int(record.value or b"") for record in place.back()) == list(range(2_000))

@@ -12,7 +12,7 @@ from kafka.admin import (
     ResourceType,
 )
 
-from tests.integration.tuwen.test_replay import Place
+from tests.integration.tuwen.replay_place import Place
 from tests.integration.worker.secured_kafka import SecuredKafka, secured_kafka
 from tests.services import missing_service
 from tuwen.command import run

@@ -1,6 +1,7 @@
 """Dead letters in a cluster in memory, and replays of them."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas import dead_letter
@@ -170,3 +171,21 @@ class Place:
 def partition(number: int = 0) -> Partition:
     """A partition of the posts."""
     return Partition(POSTS, number)
+
+
+def filled(count: int) -> Place:
+    """Letters of two partitions by turns, their values numbers from 0."""
+    place = Place()
+    for number in range(count):
+        place.fail(str(number).encode(), number=number % 2, added=why(partition=number % 2))
+    return place
+
+
+def a_replay(replay: str, ends: Mapping[int, int]) -> Begun:
+    """A replay of everything."""
+    return Begun(replay, "1", Choice(), None, False, 3, False, dict(ends))
+
+
+def numbers(place: Place) -> list[int]:
+    """The numbers of what came back, sorted."""
+    return sorted(int(value or b"-1") for value in place.values())
