@@ -11,15 +11,18 @@ import psutil
 import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry
+from pydantic import ByteSize
 
+from features.images import ImageLimits
 from inference.bundle import load
+from schemas.manifest import ImageInput
 from schemas.verdict import Verdict
-from tests.tiny_bundle import write_tiny_bundle
+from tests.tiny_bundle import SIDE, write_tiny_bundle
 from tests.unit.worker.test_process import TOPICS, Running, until
 from worker import logs, process
 from worker.exit_codes import REFUSED, STOPPED
 from worker.images.decoder import InProcessDecoder
-from worker.images.decoder_child.child import DecoderUnavailable
+from worker.images.decoder_child.child import DecoderUnavailable, Needs
 from worker.kafka.memory import MemoryCluster
 from worker.messages import Outgoing
 from worker.metrics import Metrics
@@ -100,6 +103,23 @@ def test_a_model_of_texts_has_no_decoder_child(settings: WorkerSettings) -> None
     with ExitStack() as closing:
         decoder = process._decoder(told, manifest, Metrics(CollectorRegistry()), closing)
         assert isinstance(decoder, InProcessDecoder)
+
+
+def test_caps_and_time_are_those_of_the_settings(
+    settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each under its own name."""
+    asked: list[Needs] = []
+
+    def fail(needs: Needs, *_: object) -> None:
+        asked.append(needs)
+        raise DecoderUnavailable("enough")
+
+    monkeypatch.setattr(process, "ChildDecoder", fail)
+    limits = {"image_bytes_max": ByteSize(111), "image_pixels_max": 222}
+    told = settings.model_copy(update={**limits, "image_decode_timeout_s": 3.0, "decoder": "child"})
+    Running(told, MemoryCluster(TOPICS).connect).join()
+    assert asked == [Needs(ImageInput(SIDE, SIDE), ImageLimits(111, 222), 3.0)]
 
 
 def test_a_worker_without_a_decoder_refuses(
