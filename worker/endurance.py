@@ -18,6 +18,8 @@ from worker.poison import Item, MachineFault, Poison, Result, Sifted, Work, sift
 PAUSE_FIRST_S: Final = 0.5
 # A fault that has ended is noticed after this long at most.
 PAUSE_MAX_S: Final = 10.0
+# Posts that raise alike may be many: the log names their kind this often.
+TELL_AGAIN_S: Final = 30.0
 
 
 def pause_s(tries: int) -> float:
@@ -33,6 +35,7 @@ class Endurance:
         self._metrics = metrics
         self._abandon = abandon
         self._troubles: dict[Step, str] = {}
+        self._told_s: dict[tuple[Step, str, str], float] = {}
         self._log = structlog.get_logger()
 
     @property
@@ -73,11 +76,10 @@ class Endurance:
         self._log.info("goes on after a fault", step=step, held_s=round(held_s, 1))
 
     def _tell(self, step: Step, poison: Sequence[Poison[Item]]) -> None:
-        first = poison[0]
-        self._log.warning(
-            "poison set aside",
-            step=step,
-            posts=len(poison),
-            error=first.error,
-            place=first.place,
-        )
+        """Log each kind of poison now and then; `tuwen_rejects_total` counts all of it."""
+        now_s = time.monotonic()
+        for error, place in dict.fromkeys((each.error, each.place) for each in poison):
+            kind = (step, error, place)
+            if now_s - self._told_s.get(kind, -TELL_AGAIN_S) >= TELL_AGAIN_S:
+                self._told_s[kind] = now_s
+                self._log.warning("poison set aside", step=step, error=error, place=place)

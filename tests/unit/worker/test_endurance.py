@@ -63,3 +63,20 @@ def test_pauses_grow_to_a_bound() -> None:
     """Half a second first, ten at most, however long it lasts."""
     assert [pause_s(tries) for tries in (0, 1, 2, 3)] == [0.5, 1, 2, 4]
     assert pause_s(10_000) == PAUSE_MAX_S
+
+
+def test_a_flood_of_poison_is_one_line_a_kind() -> None:
+    """Class and place of what it raises; the metric of rejects counts it."""
+
+    def work(batch: Sequence[str]) -> list[str]:
+        if "bad" in batch:
+            raise ValueError
+        if "worse" in batch:
+            raise TypeError
+        return list(batch)
+
+    enduring = Endurance(Metrics(CollectorRegistry()), threading.Event())
+    with structlog.testing.capture_logs() as events:
+        for batch in (["bad", "a"], ["bad", "worse", "a"], ["bad", "a"]):
+            assert enduring.through("inference", batch, work, "probe").poison
+    assert [event["error"] for event in events] == ["ValueError", "TypeError"]
