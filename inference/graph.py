@@ -11,7 +11,8 @@ from schemas.manifest import TensorSpec
 
 Arrays = dict[str, NDArray[Any]]
 
-_ERRORS_ONLY: Final = 3
+# What a run fails of is raised, and named there; on stderr it would be told once for each run.
+_FATAL_ONLY: Final = 4
 NUMPY_TYPES: Final[dict[str, type[np.generic]]] = {
     "tensor(float)": np.float32,
     "tensor(int64)": np.int64,
@@ -44,7 +45,7 @@ def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
     # Batches differ in size: a memory pattern for each would only grow. The arena does not, for
     # the classifier bounds each batch; without it every picture costs 20 page faults, 70 µs.
     options.enable_mem_pattern = False
