@@ -96,7 +96,7 @@ class Needs:
     @property
     def memory_bytes(self) -> int:
         """What one image may take: a transparent WebP takes 24 bytes a pixel, for a moment."""
-        return 128 * 2**20 + 28 * self.limits.pixels_max
+        return 128 * 2**20 + 2 * self.limits.bytes_max + 28 * self.limits.pixels_max
 
 
 class DecoderChild:

@@ -26,6 +26,8 @@ from worker.images.decoder_child.conversation import (
 Decode = Callable[[bytes, ImageInput, ImageLimits], Pixels | ImageProblem]
 
 _REQUESTS: Final = 0
+# Not the worker's: a sample that is refused by its size warms nothing up.
+_SAMPLE_LIMITS: Final = ImageLimits(1 << 20, 1 << 20)
 _IGNORED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -42,10 +44,10 @@ def main(arguments: Sequence[str], decoding: Decode = decode) -> None:
     os.close(task.arena)
     answers = _only_answers()
     samples = tuple(warm_up.images())
-    free = _decoded(samples, task)
+    free = _decoded(samples, task.spec)
     locks = confine(task.memory_bytes, task.cpu_s)
     # What would be imported late fails now, and not with a stranger's image.
-    if _decoded(samples, task) != free:
+    if _decoded(samples, task.spec) != free:
         raise ImportError("images are decoded in another way once the process is confined")
     os.write(answers, frame(Ready(locks)))
     _serve(task, arena, answers, decoding)
@@ -67,8 +69,8 @@ def _serve(task: Task, arena: Arena, answers: int, decoding: Decode) -> None:
         os.write(answers, frame(Answer(batch, tuple(problems))))
 
 
-def _decoded(samples: Sequence[bytes], task: Task) -> list[bytes | ImageProblem]:
-    found = [decode(sample, task.spec, task.limits) for sample in samples]
+def _decoded(samples: Sequence[bytes], spec: ImageInput) -> list[bytes | ImageProblem]:
+    found = [decode(sample, spec, _SAMPLE_LIMITS) for sample in samples]
     return [one if isinstance(one, ImageProblem) else one.tobytes() for one in found]
 
 
