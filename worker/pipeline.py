@@ -1,4 +1,4 @@
-"""The order of the stages, their queues and their bounds; the only module that knows all.
+"""The threads of the stages, their queues and their bounds; the only module that knows all.
 
     poll thread     poll → inbox                    owns the consumer, never stops polling
     prepare thread  decode → fetch → features       the next batch, while
