@@ -242,5 +242,5 @@ def test_the_shipped_cnn_may_not_score_what_it_learned_from(
 def test_images_that_are_seen_a_few_times_are_only_mirrored(
     cnn: Cnn, epochs: int, changed: augmentation.Change
 ) -> None:
-    """The demo's CNN would not learn what faces say in six passes over moved ones."""
+    """The demo's CNN would not learn what faces say in a few passes over moved ones."""
     assert image_model.change(cnn, epochs) is changed

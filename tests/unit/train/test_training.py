@@ -234,7 +234,7 @@ def test_the_saved_cnn_gives_the_reference_scores(trained: Trained) -> None:
     _, keras = load()
     model = keras.models.load_model(trained.models / "image" / "model.keras")
     scores = np.load(trained.models / "reference" / "scores.npz")
-    blank = np.full((1, 48, 48, 3), 255, np.uint8)
+    blank = np.full((1, 64, 64, 3), 255, np.uint8)
     lines = (trained.models / "reference" / "rows.jsonl").read_bytes().splitlines()
     ids = [msgspec.json.decode(line, type=ReferenceRow).id for line in lines]
     recorded = scores["image.scores"][ids.index("adversarial image blank.png")]
