@@ -24,8 +24,8 @@ FIGURES = Figures(0.3, 0.8, 0.75, 0.875, 0.74, 0.81, 0.5, 0.99)
 def test_the_right_way_is_above_the_wrong_ones(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On a small corpus too; and the rows that it was fitted on flatter."""
-    generate(tmp_path / "corpus", 7, 450, 200, silent)
+    """On a smaller corpus too; and the rows that it was fitted on flatter."""
+    generate(tmp_path / "corpus", 7, 1500, 300, silent)
 
     assert main(["--corpus", f"{tmp_path}/corpus", "--out", f"{tmp_path}/picture.svg"]) == 0
 
