@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from schemas.progress import Progress, silent
-from train.cnn import Heads
+from train.cnn import Heads, image_input
 from train.errors import CollapsedError, TrainError
 from train.image_model import fit_cnn
 from train.image_rows import ImageRows
@@ -26,7 +26,9 @@ SETTINGS = TrainSettings(batch_images=8)
 
 def _rows() -> ImageRows:
     numbers = np.arange(24)
-    pixels = np.random.default_rng(3).integers(0, 256, (24, 48, 48, 3), dtype=np.uint8)
+    image = image_input(SETTINGS.cnn)
+    shape = (len(numbers), image.height, image.width, image.channels)
+    pixels = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
     ids = tuple(str(number) for number in numbers)
     return ImageRows(ids, pixels, numbers % 2, numbers % 3, Heads(2, 3), numbers % 4)
 
