@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from math import ceil, log2
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.images.decoder_child.child import DecoderUnavailable
@@ -57,6 +57,7 @@ def numbers(count: int) -> list[str]:
         lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1)))
     )
 )
+@example((2, {0, 1}))
 def test_exactly_the_poison_is_found_in_few_calls(batch: tuple[int, set[int]]) -> None:
     """Whichever records raise: those and no others, in order, in O(p log n) calls."""
     size, bad = batch
