@@ -5,16 +5,13 @@
     infer thread    inference → fusion → publish    this one is scored, and
     commit thread   outcomes and offsets            the last one is committed
 
-A batch is whatever arrived while the one before was being worked on. What is polled and not yet
-committed is bounded in records and bytes: above the bound all partitions are paused, and polling
-goes on without records.
+A batch is whatever arrived while the one before was being worked on.
 """
 
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -25,28 +22,19 @@ from inference.classifier import Classifier
 from worker.batching import Inbox
 from worker.commit import Committer
 from worker.endurance import Endurance
-from worker.errors import OffsetOutOfRange, Unavailable, Undecodable
 from worker.fetch import Fetcher
 from worker.images.decoder import Decoder
 from worker.images.sources import ImageSource
-from worker.kafka.broker import Broker, Polled, Position
-from worker.lag import LagWatch
-from worker.messages import Partition
-from worker.metrics import Change, Metrics
+from worker.kafka.broker import Broker
+from worker.metrics import Metrics
 from worker.offsets import Ledger
+from worker.polling import POLL_S, Poller
 from worker.publish import Publisher
 from worker.settings import WorkerSettings
 from worker.stages import Prepared, Stages
 
-# Polling at least this often keeps the membership alive, whatever the other stages do.
-POLL_S: Final = 0.2
-# While paused an empty poll costs half a millisecond of CPU; half of what may be in flight lasts
-# the stages longer than this.
-PAUSED_POLL_S: Final = 0.05
 # One batch in inference, one ready.
 PREPARED_BATCHES_MAX: Final = 1
-LAG_EVERY_S: Final = 2.0
-CONSUMER_CALL_S: Final = 2.0
 # What an abandoned thread gets to end its step before the broker is closed under it.
 JOIN_S: Final = 1.0
 
@@ -76,30 +64,20 @@ class Pipeline:
     ) -> None:
         self._broker = broker
         self._settings = settings
-        self._metrics = metrics
         self._ledger = Ledger()
         self._inbox = Inbox(settings.batch_records_max)
         self._prepared: queue.Queue[Prepared | None] = queue.Queue(PREPARED_BATCHES_MAX)
-        self._calls: queue.SimpleQueue[
-            tuple[Collection[Partition], Future[Mapping[Partition, Position]]]
-        ] = queue.SimpleQueue()
-        self._committer = Committer(
-            broker, self._ledger, publisher, settings, metrics, self._ask_committed
-        )
         self._scored = threading.Event()
         self._abandon = threading.Event()
+        self._poller = Poller(broker, self._ledger, self._inbox, settings, metrics, self._abandon)
+        self._committer = Committer(
+            broker, self._ledger, publisher, settings, metrics, self._poller.committed
+        )
         self._endurance = Endurance(metrics, self._abandon)
         modalities = classifier.manifest.modalities
         fetcher = Fetcher(source, decoder, modalities, settings.on_image_failure)
         self._stages = Stages(classifier, fetcher, publisher, metrics, self._endurance)
         self._failure: BaseException | None = None
-        self._trouble = "has not joined the group yet"
-        self._polled_s = time.monotonic()
-        self._lag = LagWatch(metrics, settings.stalled_after_s)
-        self._lag_s = 0.0
-        self._paused = False
-        self._draining = False
-        self._halted: set[Partition] = set()
         self._log = structlog.get_logger()
 
     def run(self, stop: threading.Event) -> None:
@@ -116,7 +94,7 @@ class Pipeline:
         ]
         try:
             while not stop.is_set() and self._failure is None:
-                self._turn()
+                self._poller.turn()
             self._drain(threads)
         finally:
             self._abandon.set()
@@ -130,9 +108,9 @@ class Pipeline:
     def state(self) -> PipelineState:
         """Say whether the worker does its work; without a partition it is ready, and idle."""
         partitions = len(self._ledger.owned)
-        trouble = self._trouble or self._committer.trouble or self._endurance.trouble
+        trouble = self._poller.trouble or self._committer.trouble or self._endurance.trouble
         reason = trouble or ("" if partitions else "idle, no partition")
-        return PipelineState(not trouble, partitions, reason, time.monotonic() - self._polled_s)
+        return PipelineState(not trouble, partitions, reason, self._poller.stalled_s)
 
     @property
     def in_flight(self) -> int:
@@ -141,124 +119,14 @@ class Pipeline:
 
     # The poll thread.
 
-    def _turn(self) -> None:
-        """Poll once, keep the books, answer what the commit thread asked."""
-        polled = self._poll()
-        if polled is not None:
-            self._note_ownership(polled)
-            owned = self._ledger.polled(polled)
-            if owned:
-                self._inbox.put(owned)
-        self._throttle()
-        self._answer_calls()
-        self._measure()
-
-    def _poll(self) -> Polled | None:
-        timeout_s = PAUSED_POLL_S if self._paused else POLL_S
-        try:
-            polled = self._broker.poll(timeout_s, self._settings.poll_records_max)
-        except Unavailable as error:
-            self._trouble = str(error)
-            self._log.warning("the broker does not answer", why=str(error))
-            # Polling goes on: no restart of this worker brings the broker back.
-            self._polled_s = time.monotonic()
-            self._abandon.wait(POLL_S)
-            return None
-        except (Undecodable, OffsetOutOfRange) as error:
-            self._note_halt(error)
-            return None
-        self._polled_s = time.monotonic()
-        if polled.membership is not None:
-            self._trouble = self._halted_names()
-        return polled
-
-    def _note_halt(self, error: Undecodable | OffsetOutOfRange) -> None:
-        """Tell of a partition that the broker stopped; nothing good is skipped, nothing lost."""
-        self._halted.add(error.partition)
-        self._trouble = self._halted_names()
-        self._log.error("partition stopped", why=str(error))
-
-    def _halted_names(self) -> str:
-        if not self._halted:
-            return ""
-        names = ", ".join(f"{p.topic}/{p.number}" for p in sorted(self._halted))
-        return f"stopped, see the log: {names}"
-
-    def _note_ownership(self, polled: Polled) -> None:
-        changes: Mapping[Change, Collection[Partition]] = {
-            "gained": polled.gained,
-            "revoked": polled.revoked,
-            "lost": polled.lost,
-        }
-        for kind, partitions in changes.items():
-            if partitions:
-                self._metrics.rebalance(kind, len(partitions))
-                self._log.info(
-                    "partitions " + kind, partitions=sorted(p.number for p in partitions)
-                )
-        for partition in (*polled.revoked, *polled.lost):
-            self._halted.discard(partition)
-            self._lag.forget(partition)
-        if polled.gained and self._paused:
-            self._broker.pause(polled.gained)
-
-    def _throttle(self) -> None:
-        """Pause above the bound, resume at half of it."""
-        records, size = self._ledger.load
-        load = max(
-            records / self._settings.in_flight_records_max,
-            size / self._settings.in_flight_bytes_max,
-        )
-        if not self._paused and load >= 1:
-            self._paused = True
-            self._broker.pause(self._ledger.owned)
-        elif self._paused and load <= 1 / 2 and not self._draining:
-            self._paused = False
-            self._broker.resume(self._ledger.owned)
-
-    def _answer_calls(self) -> None:
-        while not self._calls.empty():
-            partitions, answer = self._calls.get()
-            try:
-                answer.set_result(self._broker.committed(partitions, CONSUMER_CALL_S))
-            except Unavailable as error:
-                answer.set_exception(error)
-
-    def _ask_committed(self, partitions: Collection[Partition]) -> Mapping[Partition, Position]:
-        """Have the poll thread ask the group's positions; called by the commit thread."""
-        answer: Future[Mapping[Partition, Position]] = Future()
-        self._calls.put((partitions, answer))
-        try:
-            return answer.result(CONSUMER_CALL_S + POLL_S + CONSUMER_CALL_S)
-        except TimeoutError as error:
-            raise Unavailable("the poll thread gave no positions in time") from error
-
-    def _measure(self) -> None:
-        """Tell queues and lag, now and then: the ends of the logs cost a request."""
-        now_s = time.monotonic()
-        if now_s - self._lag_s < LAG_EVERY_S:
-            return
-        self._lag_s = now_s
-        self._metrics.queue("inbox", len(self._inbox))
-        self._metrics.queue("in-flight", self.in_flight)
-        positions = {p: o for p, o in self._ledger.positions().items() if o is not None}
-        self._metrics.assigned(len(self._ledger.owned))
-        try:
-            ends = self._broker.ends(positions, CONSUMER_CALL_S) if positions else {}
-        except Unavailable:
-            ends = {}
-        self._lag.look(positions, ends, time.monotonic())
-
     def _drain(self, threads: Sequence[threading.Thread]) -> None:
-        """Let the begun batches end and be committed; polling keeps the membership meanwhile."""
+        """Let the begun batches end and be committed, and poll meanwhile."""
         deadline_s = time.monotonic() + self._settings.stop_timeout_s
-        self._inbox.close()
-        self._draining = self._paused = True
-        self._broker.pause(self._ledger.owned)
+        self._poller.drain()
         while any(t.is_alive() for t in threads) and time.monotonic() < deadline_s:
             if self._failure is not None:
                 return
-            self._turn()
+            self._poller.turn()
         if any(t.is_alive() for t in threads):
             self._log.warning("stopped before all was committed; who owns it next does it again")
 

@@ -64,7 +64,7 @@ def test_a_stop_commits_what_was_begun_and_leaves_the_rest(bench: Bench) -> None
         pipeline, stop = bench.start(batch_records_max=16)
         eventually(lambda: pipeline.in_flight >= 16)
         stop.set()
-        eventually(lambda: pipeline._draining)
+        eventually(lambda: pipeline._poller.draining)
     bench.join()
     begun = len(bench.verdicts())
     assert 16 <= begun < 300

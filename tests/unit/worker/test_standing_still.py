@@ -5,7 +5,7 @@ import pytest
 import structlog
 
 from tests.unit.worker.bench import Bench, eventually, held_up
-from worker import pipeline as pipeline_module
+from worker import polling
 from worker.errors import Unavailable
 from worker.kafka.client_settings import ClientSettings
 from worker.messages import Outgoing
@@ -23,7 +23,7 @@ def test_markers_and_an_aborted_tail_are_no_lag(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log ends behind the last post that anybody can read, and the lag is 0 there."""
-    monkeypatch.setattr(pipeline_module, "LAG_EVERY_S", 0.0)
+    monkeypatch.setattr(polling, "LAG_EVERY_S", 0.0)
     sender = bench.cluster.connect(ClientSettings("memory:0", "s", "posts", "sender"))
     for end in ("commit", "abort", "abort"):
         transaction = sender.begin(1)
@@ -42,7 +42,7 @@ def test_a_partition_that_stalls_is_told_and_so_is_that_it_moves(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its worker polls and is a member, but nothing of the partition is committed."""
-    monkeypatch.setattr(pipeline_module, "LAG_EVERY_S", 0.0)
+    monkeypatch.setattr(polling, "LAG_EVERY_S", 0.0)
     bench.post(0)
     with structlog.testing.capture_logs() as events:
         with held_up(bench.classifier):
@@ -58,7 +58,7 @@ def test_a_partition_whose_end_is_not_told_stands_still_all_the_same(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broker that does not answer is no reason to look well."""
-    monkeypatch.setattr(pipeline_module, "LAG_EVERY_S", 0.0)
+    monkeypatch.setattr(polling, "LAG_EVERY_S", 0.0)
     bench.post(0)
 
     def silent(*_: object) -> None:
