@@ -85,6 +85,7 @@ class Broker(Protocol):
 
         A partition that cannot be read on is raised once (`Undecodable`, `OffsetOutOfRange`) and
         stopped until a `seek`; the others go on.
+        A poll that raises takes nothing: changes of ownership come with the next.
         """
 
     def pause(self, partitions: Collection[Partition]) -> None:

@@ -142,6 +142,9 @@ class GroupConsumer:
             except client.OffsetOutOfRangeError as error:
                 raise self._out_of_range(error) from error
         records: list[Record] = list(chain.from_iterable(fetched.values()))
+        if not records:
+            # Before anything is taken: what a poll that raises has taken, nobody is ever told.
+            self._notice_silence()
         # The membership first, the changes after: what comes between would be seen twice, never
         # missed. A listener runs only inside the poll above, so nothing does come between.
         membership = self._membership()
@@ -149,8 +152,6 @@ class GroupConsumer:
         for partition in chain(revoked, lost):
             self._positions.pop(partition, None)
             self._stopped.discard(partition)
-        if not records:
-            self._notice_silence()
         return Polled(records, self._moved(), gained, revoked, lost, membership)
 
     def pause(self, partitions: Collection[Partition]) -> None:

@@ -1,11 +1,16 @@
-"""When a member may vouch for commits."""
+"""When a member may vouch for commits, and that it is told what it lost."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
+from worker.errors import Unavailable
+from worker.kafka import kafka_consumer
+from worker.kafka.client_settings import ClientSettings
 from worker.kafka.kafka_consumer import GroupConsumer
+from worker.messages import Partition
 
 
 def membership_of(metadata: ConsumerGroupMetadata) -> object:
@@ -36,3 +41,48 @@ def test_a_stable_member_vouches() -> None:
 def test_a_member_without_a_generation_vouches_for_nothing(metadata: ConsumerGroupMetadata) -> None:
     """kafka-python gives metadata in any state; this is the zombie fence's other half."""
     assert membership_of(metadata) is None
+
+
+class SilentConsumer:
+    """A client whose group's coordinator is not known, and whose polls bring nothing."""
+
+    def __init__(self) -> None:
+        quiet = SimpleNamespace(run=lambda *_: None, wait_for=None)
+        self._manager = SimpleNamespace(wait_for=None)
+        self._net = quiet
+        self._client = None
+        self._cluster = SimpleNamespace(request_update=lambda: None)
+        self._coordinator = SimpleNamespace(rejoining=False, coordinator_unknown=lambda: True)
+        self._fetcher = SimpleNamespace(_next_partition_records=None)
+        self._subscription = SimpleNamespace(assignment={})
+
+    def subscribe(self, topics: list[str], listener: Any) -> None:
+        """Keep who is to be told."""
+        self.listener = listener
+
+    def poll(self, timeout_ms: float, records_max: int) -> dict[Any, Any]:
+        """Bring nothing."""
+        return {}
+
+    def group_metadata(self) -> ConsumerGroupMetadata:
+        """Be out of the group."""
+        return ConsumerGroupMetadata("tuwen", -1, "", None, MemberState.UNJOINED)
+
+
+def test_what_was_lost_is_told_although_a_poll_raises_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else its records would be committed with the next membership, though another owns it."""
+    consumer = SilentConsumer()
+    monkeypatch.setattr(kafka_consumer, "Fetcher", lambda *_, **__: None)
+    monkeypatch.setattr(kafka_consumer, "distrust", lambda _: None)
+    settings = ClientSettings("nobody:1", "group", "posts", "slot")
+    member = GroupConsumer(consumer, settings)
+    partition = Partition("posts", 0)
+    consumer.listener.on_partitions_assigned([partition])
+    assert member.poll(0, 1).gained == {partition}
+    member._silent_since_s = -1_000.0
+    consumer.listener.on_partitions_lost([partition])
+    with pytest.raises(Unavailable):
+        member.poll(0, 1)
+    assert member.poll(0, 1).lost == {partition}
