@@ -269,6 +269,11 @@ class Metrics:
         """Tell that a step was tried, and will be again: no post is to blame."""
         self._faults.labels(step).inc()
 
+    def decoder_endings(self, endings: Iterable[str]) -> None:
+        """Show all endings of a decoder child at 0: what first appears as 1 is no increase."""
+        for why in endings:
+            self._decoders_ended.labels(why)
+
     def decoder_ended(self, why: str) -> None:
         """Tell that a decoder child was replaced; `why` is a `decoder_child.child.Ending`."""
         self._decoders_ended.labels(why).inc()

@@ -36,7 +36,7 @@ from worker.images import host_reports
 from worker.images.child_decoder import ChildDecoder
 from worker.images.configured import configured_source
 from worker.images.decoder import Decoder, InProcessDecoder
-from worker.images.decoder_child.child import DecoderUnavailable, Needs
+from worker.images.decoder_child.child import DecoderUnavailable, Ending, Needs
 from worker.images.file import ImageRootError, open_root
 from worker.images.host_reports import HostReport
 from worker.images.sources import BadRules
@@ -256,6 +256,7 @@ def _decoder(
     if manifest.image is None or settings.decoder == "in-process":
         # A model without images asks for none: any size will do.
         return InProcessDecoder(manifest.image or ImageInput(1, 1), limits)
+    metrics.decoder_endings(Ending)
     needs = Needs(manifest.image, limits, settings.image_decode_timeout_s)
     decoder = ChildDecoder(needs, metrics.decoder_ended)
     closing.callback(decoder.close)

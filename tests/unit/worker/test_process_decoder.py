@@ -70,12 +70,13 @@ def test_a_worker_goes_on_when_its_decoder_is_killed(settings: WorkerSettings) -
         posted_image(cluster, 1)
         until(lambda: len(verdicts(cluster)) == 1)
         until(lambda: len(decoder_children()) == 2)
+        none_yet = 'tuwen_decoder_restarts_total{slot="0",why="killed"} 0.0\n'
+        assert none_yet in running.page("/metrics")[1]
         for child in decoder_children():
             child.kill()
         posted_image(cluster, 2)
         until(lambda: len(verdicts(cluster)) == 2)
-        killed = 'tuwen_decoder_restarts_total{slot="0",why="killed"}'
-        until(lambda: killed in running.page("/metrics")[1])
+        until(lambda: none_yet not in running.page("/metrics")[1])
     finally:
         code = running.stop()
     assert [verdict.used for verdict in verdicts(cluster)] == [("text", "image")] * 2
