@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from features.images import ImageProblem
 from schemas.manifest import Manifest
+from worker.images.sources import Answer, Unchanged, Versioned
 from worker.messages import Outcome, Partition
 
 _STAGE_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -138,7 +139,7 @@ class Metrics:
     def _declare_images(self, registry: CollectorRegistry) -> None:
         self._image_fetches = Counter(
             "tuwen_image_fetches",
-            "Images that posts asked for: fetched, or the reason why not.",
+            "Images that were asked for: fetched, unchanged since, or the reason why not.",
             ["scheme", "outcome"],
             registry=registry,
         )
@@ -217,16 +218,13 @@ class Metrics:
         stage_seconds.observe(seconds)
         batch_records.observe(records)
 
-    def images_fetched(self, scheme: str, images: Sequence[bytes | ImageProblem]) -> None:
+    def images_fetched(self, scheme: str, answers: Sequence[Answer]) -> None:
         """Tell what a batch of references came to; `scheme` is one of those that there are."""
-        sizes = [len(image) for image in images if isinstance(image, bytes)]
-        if sizes:
-            self._image_fetches.labels(scheme, "fetched").inc(len(sizes))
-            self._image_bytes.labels(scheme).inc(sum(sizes))
-        if len(sizes) < len(images):
-            reasons = Tally(i.reason for i in images if isinstance(i, ImageProblem))
-            for reason, count in reasons.items():
-                self._image_fetches.labels(scheme, reason).inc(count)
+        for outcome, count in Tally(map(_fetch_outcome, answers)).items():
+            self._image_fetches.labels(scheme, outcome).inc(count)
+        size = sum(map(_size, answers))
+        if size:
+            self._image_bytes.labels(scheme).inc(size)
 
     def fetch_took(self, scheme: str, seconds: float) -> None:
         """Tell how long a fetch over the network took, whatever it brought."""
@@ -296,6 +294,21 @@ class Metrics:
                 "strategy": manifest.strategy,
             }
         )
+
+
+def _fetch_outcome(answer: Answer) -> str:
+    match answer:
+        case ImageProblem(reason, _):
+            return reason
+        case Unchanged():
+            return "unchanged"
+        case bytes() | Versioned():
+            return "fetched"
+
+
+def _size(answer: Answer) -> int:
+    content = answer.content if isinstance(answer, Versioned) else answer
+    return len(content) if isinstance(content, bytes) else 0
 
 
 def _add(counter: Counter, labels: Iterable[str | None]) -> int:

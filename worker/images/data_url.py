@@ -5,14 +5,19 @@ first, with padding and without white space; `%XX` in it is decoded first.
 """
 
 import binascii
+import math
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from worker.images.sources import NOTHING_KNOWN, Answer, Known, Versioned
 
 SCHEME: Final = "data"
+
+ALWAYS_THE_SAME: Final = ()
+"""The version of an image that stands in its reference."""
 
 
 class DataSource:
@@ -21,9 +26,19 @@ class DataSource:
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def fetch(
+        self,
+        references: Sequence[str],
+        known: Known = NOTHING_KNOWN,  # noqa: ARG002 - who knows one need not ask.
+    ) -> Sequence[Answer]:
         """Decode each."""
-        return [self._decode(reference) for reference in references]
+        images = map(self._decode, references)
+        return [
+            image
+            if isinstance(image, ImageProblem)
+            else Versioned(image, ALWAYS_THE_SAME, math.inf)
+            for image in images
+        ]
 
     def _decode(self, reference: str) -> bytes | ImageProblem:
         head, comma, content = reference.partition(",")

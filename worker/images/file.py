@@ -9,13 +9,15 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from worker.images.sources import NOTHING_KNOWN, Answer, Known, Unchanged, Version, Versioned
 
 SCHEME: Final = "file"
 
@@ -30,19 +32,29 @@ _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 _INVALID: Final = Reason.IMAGE_REFERENCE_INVALID
 
+SETTLED_S: Final = 3.0
+"""How old a file's times must be to tell it from a later one: file systems count by up to 2 s."""
+
 
 class ImageRootError(OSError):
     """The folder of the images cannot be used; the text tells the operator what to do."""
 
 
 class FileSource:
-    """Reads regular files beneath `root`, of at most `bytes_max` bytes; None turns it off."""
+    """Reads regular files beneath `root`, of at most `bytes_max` bytes; None turns it off.
 
-    def __init__(self, root: Path | None, bytes_max: int) -> None:
+    A file that is known is opened and looked at, and read only where it is another one: by device,
+    number, size, and the times of its last write and its last change. `now_ns` is since the epoch.
+    """
+
+    def __init__(
+        self, root: Path | None, bytes_max: int, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._root = root
         self._bytes_max = bytes_max
+        self._now_ns = now_ns
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
         """Read each file. Raises ImageRootError or OSError when the disk is at fault."""
         if self._root is None:
             off = ImageProblem(
@@ -51,9 +63,11 @@ class FileSource:
             return [off] * len(references)
         # Opened anew for each batch: a volume may be mounted again under a running worker.
         with _Folders(open_root(self._root)) as folders:
-            return [self._read(folders, reference) for reference in references]
+            return [
+                self._read(folders, reference, known.get(reference)) for reference in references
+            ]
 
-    def _read(self, folders: "_Folders", reference: str) -> bytes | ImageProblem:
+    def _read(self, folders: "_Folders", reference: str, known: Version | None) -> Answer:
         names = path_names(reference)
         if isinstance(names, ImageProblem):
             return names
@@ -62,11 +76,27 @@ class FileSource:
         except OSError as error:
             return _problem(error)
         try:
-            return _content(file, self._bytes_max)
+            return self._answer(file, known)
         except OSError as error:
             return _problem(error)
         finally:
             os.close(file)
+
+    def _answer(self, file: int, known: Version | None) -> Answer:
+        """Look before reading: what is written meanwhile makes a later look see another version."""
+        status = os.fstat(file)
+        version = _version(status)
+        if version == known:
+            return Unchanged(version)
+        content = _content(file, status, self._bytes_max)
+        if isinstance(content, ImageProblem) or not self._settled(status):
+            return content
+        return Versioned(content, version)
+
+    def _settled(self, status: os.stat_result) -> bool:
+        """Whether a write from now on would show: one just before, of equal size, might not."""
+        changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+        return self._now_ns() - changed_ns > SETTLED_S * 1e9
 
 
 def open_root(root: Path) -> int:
@@ -150,9 +180,15 @@ def _open_folder(name: bytes, within: int) -> int:
         raise
 
 
-def _content(file: int, bytes_max: int) -> bytes | ImageProblem:
+def _version(status: os.stat_result) -> Version:
+    return (
+        *(status.st_dev, status.st_ino, status.st_size),
+        *(status.st_mtime_ns, status.st_ctime_ns),
+    )
+
+
+def _content(file: int, status: os.stat_result, bytes_max: int) -> bytes | ImageProblem:
     """Read a regular file, counting: it may grow while it is read."""
-    status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
         return ImageProblem(Reason.IMAGE_UNREADABLE, "not a regular file")
     if status.st_size > bytes_max:

@@ -2,10 +2,11 @@
 
 Redirects are followed by hand, each held to the guard. Nothing that the host says is believed: its
 content type is not looked at, a content encoding is refused, a length only ends a fetch sooner.
+Only whether its image has changed is the host's own to say.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -20,6 +21,8 @@ from schemas.reasons import Reason
 from worker.images.address_guard import AddressGuard
 from worker.images.guarded_connections import CONNECT_S, ForbiddenAddress
 from worker.images.host_health import LEFT_ALONE, HostHealth, Hosts
+from worker.images.http_freshness import condition, fresh_s, version_of
+from worker.images.sources import Answer, Unchanged, Version, Versioned
 
 REDIRECTS_MAX: Final = 3
 HEADERS_MAX: Final = 100
@@ -39,7 +42,8 @@ _UNAVAILABLE: Final = Reason.IMAGE_HOST_UNAVAILABLE
 class HttpBounds:
     """What a fetch may take, over all hops, and how many run at once, of all hosts and of one.
 
-    `reading_bytes_max` is what all bodies together may take that are being read.
+    `reading_bytes_max` is what all bodies together may take that are being read. `fresh_s_max` is
+    for how long a host is believed that its image stays the same.
     """
 
     timeout_s: float
@@ -47,6 +51,7 @@ class HttpBounds:
     connections_max: int
     connections_per_host_max: int
     reading_bytes_max: int = 64 * 2**20
+    fresh_s_max: float = 0.0
 
 
 class HttpFetch:
@@ -67,38 +72,39 @@ class HttpFetch:
         self._large = asyncio.Semaphore(max(1, bounds.reading_bytes_max // bounds.bytes_max))
         self._small_bytes_max = bounds.reading_bytes_max // bounds.connections_max
 
-    async def fetch(self, url: URL) -> bytes | ImageProblem:
+    async def fetch(self, url: URL, known: Version | None = None) -> Answer:
         """Follow `url` to an image. Ends by the deadline, whatever the hosts do."""
         timeout_s = self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s)
         if timeout_s is None:
             return LEFT_ALONE
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._followed(url)
+                return await self._followed(url, known)
         except TimeoutError:
             return ImageProblem(Reason.IMAGE_TIMEOUT, f"not there within {timeout_s:g} s")
 
-    async def _followed(self, url: URL) -> bytes | ImageProblem:
+    async def _followed(self, url: URL, known: Version | None) -> Answer:
         for hop in range(REDIRECTS_MAX + 1):
             if hop and self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s) is None:
                 return LEFT_ALONE
-            answer = await self._asked(url)
+            answer = await self._asked(url, known)
             if not isinstance(answer, str):
-                return answer
+                return _to_be_asked_again(answer) if hop else answer
             target = self._guard.redirected(url, answer)
             if isinstance(target, ImageProblem):
                 return target
             url = target
         return ImageProblem(Reason.IMAGE_UNREADABLE, f"more than {REDIRECTS_MAX} redirects")
 
-    async def _asked(self, url: URL) -> bytes | str | ImageProblem:
+    async def _asked(self, url: URL, known: Version | None) -> Answer | str:
         """Ask one host, and note how it did. Text is where it redirects to."""
         health = self._hosts.of(url)
         health.asked += 1
         began_s = _now_s()
+        asking = condition(url, known)
         try:
-            async with self._session.get(url, allow_redirects=False) as response:
-                answer = await self._answer(response)
+            async with self._session.get(url, allow_redirects=False, headers=asking) as response:
+                answer = await self._answer(response, known if asking else None)
                 _note(health, response, answer)
                 return answer
         except asyncio.CancelledError:
@@ -114,10 +120,23 @@ class HttpFetch:
         finally:
             health.took_s += _now_s() - began_s
 
-    async def _answer(self, response: aiohttp.ClientResponse) -> bytes | str | ImageProblem:
+    async def _answer(
+        self, response: aiohttp.ClientResponse, known: Version | None
+    ) -> Answer | str:
+        """What came of a request, which asked after `known` unless that is None."""
         location = response.headers.get("Location")
         if response.status in _REDIRECTS and location is not None:
             return location
+        fresh = fresh_s(response.headers, self._bounds.fresh_s_max)
+        if response.status == HTTPStatus.NOT_MODIFIED and known is not None:
+            return Unchanged(known, fresh)
+        content = await self._body(response)
+        version = version_of(response.url, response.headers)
+        if isinstance(content, ImageProblem) or version is None:
+            return content
+        return Versioned(content, version, fresh)
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes | ImageProblem:
         if response.status != HTTPStatus.OK:
             return _refused(response.status)
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -176,9 +195,7 @@ def retry_after_s(value: str, now: datetime) -> float | None:
         return None
 
 
-def _note(
-    health: HostHealth, response: aiohttp.ClientResponse, answer: bytes | str | ImageProblem
-) -> None:
+def _note(health: HostHealth, response: aiohttp.ClientResponse, answer: Answer | str) -> None:
     wait_s = None
     if response.status in _OVERLOADED:
         wait_s = retry_after_s(response.headers.get("Retry-After", ""), datetime.now(UTC))
@@ -188,6 +205,11 @@ def _note(
         health.failed(_now_s())
     else:
         health.answered(_now_s())
+
+
+def _to_be_asked_again(answer: Answer) -> Answer:
+    """What a redirect led to: where it leads tomorrow only asking tells."""
+    return replace(answer, fresh_s=0.0) if isinstance(answer, Versioned | Unchanged) else answer
 
 
 def _refused(status: int) -> ImageProblem:

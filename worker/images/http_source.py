@@ -22,7 +22,7 @@ from worker.images.guarded_connections import Network, connector
 from worker.images.host_health import LEFT_ALONE, Hosts
 from worker.images.host_reports import HostReport
 from worker.images.http_fetch import HttpBounds, HttpFetch, session
-from worker.images.sources import FetchWatch
+from worker.images.sources import NOTHING_KNOWN, Answer, FetchWatch, Known, Version
 
 # How long a fetch may wait for its turn: over 4 s an image, at 8 at once, for a batch of 64.
 TURN_S: Final = 30.0
@@ -47,16 +47,16 @@ class HttpSource:
         self._watch = watch
         self._hosts = Hosts(bounds.connections_per_host_max)
         self._turn = asyncio.Semaphore(bounds.connections_max)
-        self._flights: dict[URL, asyncio.Task[bytes | ImageProblem]] = {}
+        self._flights: dict[tuple[URL, Version | None], asyncio.Task[Answer]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="images", daemon=True)
         self._thread.start()
         self._session = self._told(self._opened(agent, network or Network())).result()
         self._http = HttpFetch(self._session, guard, self._hosts, bounds)
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
         """Fetch all side by side, as far as politeness allows."""
-        return self._told(self._all(references)).result()
+        return self._told(self._all(references, known)).result()
 
     def worst_hosts(self) -> list[HostReport]:
         """Those that did worst of late; any thread may ask."""
@@ -94,32 +94,33 @@ class HttpSource:
         await asyncio.gather(*flights, return_exceptions=True)
         await self._session.close()
 
-    async def _all(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
-        flights = [self._flight(reference) for reference in references]
+    async def _all(self, references: Sequence[str], known: Known) -> list[Answer]:
+        flights = [self._flight(reference, known.get(reference)) for reference in references]
         pending = {flight for flight in flights if isinstance(flight, asyncio.Task)}
         if pending:
             await asyncio.wait(pending)
         self._watch.hosts_left_alone(self._hosts.left_alone())
         return [each.result() if isinstance(each, asyncio.Task) else each for each in flights]
 
-    def _flight(self, reference: str) -> asyncio.Task[bytes | ImageProblem] | ImageProblem:
+    def _flight(self, reference: str, known: Version | None) -> asyncio.Task[Answer] | ImageProblem:
         """Begin to fetch, or join who is fetching it."""
         url = self._guard.target(reference)
         if isinstance(url, ImageProblem):
             return url
-        flight = self._flights.get(url)
+        flight = self._flights.get((url, known))
         if flight is None:
-            flight = self._flights[url] = self._loop.create_task(self._in_turn(url))
-            flight.add_done_callback(lambda _: self._flights.pop(url))
+            flight = self._loop.create_task(self._in_turn(url, known))
+            self._flights[url, known] = flight
+            flight.add_done_callback(lambda _: self._flights.pop((url, known)))
         return flight
 
-    async def _in_turn(self, url: URL) -> bytes | ImageProblem:
+    async def _in_turn(self, url: URL, known: Version | None) -> Answer:
         turn = self._hosts.of(url).turn
         try:
             async with asyncio.timeout(TURN_S) as waiting, turn, self._turn:
                 waiting.reschedule(None)
                 began_s = time.perf_counter()
-                image = await self._http.fetch(url)
+                image = await self._http.fetch(url, known)
                 if image is not LEFT_ALONE:
                     self._watch.fetch_took(url.scheme, time.perf_counter() - began_s)
                 return image

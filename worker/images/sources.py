@@ -1,6 +1,11 @@
-"""A batch of image references goes in, the images' bytes or the reasons against them come out."""
+"""A batch of image references goes in, the images' bytes or the reasons against them come out.
+
+Who has had an image before says of which version; its source may then answer that it is unchanged.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from features.images import ImageProblem
@@ -20,11 +25,47 @@ class BadRules(ValueError):
     """The settings of a source cannot be used; the text says which, and what is wrong."""
 
 
+Version = tuple[str | int | bytes, ...]
+"""What tells an image from a later one of the same reference; only its source reads it."""
+
+Known = Mapping[str, Version]
+"""Versions that the asker has had, by reference."""
+
+NOTHING_KNOWN: Final[Known] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned:
+    """An image that its source can tell from a later one.
+
+    For `fresh_s` nobody need ask again; 0: a later post must.
+    """
+
+    content: bytes
+    version: Version
+    fresh_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The image is still the one of the version that was known; the rest as in `Versioned`."""
+
+    version: Version
+    fresh_s: float = 0.0
+
+
+Answer = bytes | Versioned | Unchanged | ImageProblem
+"""What a source says of a reference. Of plain bytes it cannot say when they change."""
+
+
 class ImageSource(Protocol):
     """Where images come from."""
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
-        """Give each reference's bytes, or why they cannot be had; in the same order."""
+    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
+        """Give each reference's image, or why it cannot be had; in the same order.
+
+        Only of a reference in `known` may the answer be `Unchanged`.
+        """
 
 
 class NetworkSource(ImageSource, Protocol):
@@ -37,7 +78,7 @@ class NetworkSource(ImageSource, Protocol):
 class FetchWatch(Protocol):
     """Who is told how fetches go."""
 
-    def images_fetched(self, scheme: str, images: Sequence[bytes | ImageProblem]) -> None:
+    def images_fetched(self, scheme: str, answers: Sequence[Answer]) -> None:
         """These came of references of a scheme that has a source, or of `OTHER`."""
 
     def fetch_took(self, scheme: str, seconds: float) -> None:
@@ -50,7 +91,7 @@ class FetchWatch(Protocol):
 class Unwatched:
     """Tells nobody."""
 
-    def images_fetched(self, scheme: str, images: Sequence[bytes | ImageProblem]) -> None:
+    def images_fetched(self, scheme: str, answers: Sequence[Answer]) -> None:
         """Forget it."""
 
     def fetch_took(self, scheme: str, seconds: float) -> None:
@@ -66,7 +107,11 @@ class OffSource:
     def __init__(self, detail: str) -> None:
         self._off = ImageProblem(Reason.IMAGE_SCHEME_OFF, detail)
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def fetch(
+        self,
+        references: Sequence[str],
+        known: Known = NOTHING_KNOWN,  # noqa: ARG002 - it is off, whatever was known.
+    ) -> Sequence[Answer]:
         """Refuse all."""
         return [self._off] * len(references)
 
@@ -82,24 +127,24 @@ class SourcesByScheme:
         self._sources = dict(sources)
         self._watch = watch
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
         """Ask each source once for all that is its own."""
         schemes = [reference.partition(":")[0].lower() for reference in references]
         rows: dict[str, list[int]] = {}
         for row, scheme in enumerate(schemes):
             rows.setdefault(scheme, []).append(row)
-        fetched: dict[int, bytes | ImageProblem] = {}
+        fetched: dict[int, Answer] = {}
         for scheme, own in rows.items():
-            images = self._of(scheme, [references[row] for row in own])
-            self._watch.images_fetched(scheme if scheme in self._sources else OTHER, images)
-            fetched.update(zip(own, images, strict=True))
+            answers = self._of(scheme, [references[row] for row in own], known)
+            self._watch.images_fetched(scheme if scheme in self._sources else OTHER, answers)
+            fetched.update(zip(own, answers, strict=True))
         return [fetched[row] for row in range(len(references))]
 
-    def _of(self, scheme: str, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def _of(self, scheme: str, references: Sequence[str], known: Known) -> Sequence[Answer]:
         source = self._sources.get(scheme)
         if source is None:
             return [_refused(scheme, reference) for reference in references]
-        return source.fetch(references)
+        return source.fetch(references, known)
 
 
 def _refused(scheme: str, reference: str) -> ImageProblem:

@@ -16,6 +16,7 @@ import trustme
 from yarl import URL
 
 from features.images import ImageProblem
+from tests.answers import images
 from tests.hostile_addresses import HostileAddress, hostile_addresses
 from tests.image_hosts import Loopback, loopback, request
 from tests.own_network import in_own_network
@@ -86,7 +87,7 @@ class World:
 
     def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
         """Fetch all."""
-        return self.source.fetch(references)
+        return images(self.source.fetch(references))
 
 
 def leads_to(row: HostileAddress) -> str:

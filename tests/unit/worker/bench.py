@@ -16,6 +16,7 @@ from inference.classifier import Classifier
 from schemas import dead_letter
 from schemas.reasons import Reason
 from schemas.verdict import ModelName, Verdict
+from worker.images.sources import NOTHING_KNOWN, Answer, Known
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.memory import MemoryCluster
 from worker.messages import Outgoing
@@ -72,7 +73,7 @@ class NoImages:
 
     failure: BaseException | None = None
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
         """Refuse each."""
         if self.failure is not None and any(each.startswith("file:") for each in references):
             raise self.failure

@@ -11,6 +11,7 @@ from schemas.post import Post
 from schemas.reasons import Reason
 from schemas.verdict import Modality
 from worker.fetch import Fetcher, OnImageFailure
+from worker.images.sources import NOTHING_KNOWN, Answer, Known
 from worker.messages import Fetched, Partition, Read, Record, Reject
 
 GOOD, DAMAGED, ABSENT = "file:good.jpg", "file:damaged.jpg", "file:absent.jpg"
@@ -23,7 +24,7 @@ class Shelf:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
         """Give what is there."""
         self.asked += references
         gone = ImageProblem(Reason.IMAGE_NOT_FOUND, "no such file")

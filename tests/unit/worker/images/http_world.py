@@ -2,8 +2,6 @@
 
 import ssl
 
-from features.images import ImageProblem
-from schemas.reasons import Reason
 from tests.image_hosts import Handler, Loopback, fixed
 from worker.images.address_guard import guard
 from worker.images.guarded_connections import Network
@@ -66,8 +64,3 @@ class World:
         """End all sources."""
         for source in self.sources:
             source.close()
-
-
-def reasons(images: list[bytes | ImageProblem]) -> list[Reason | bytes]:
-    """The bytes, or why there are none."""
-    return [image.reason if isinstance(image, ImageProblem) else image for image in images]

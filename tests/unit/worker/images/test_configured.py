@@ -8,6 +8,7 @@ import pytest
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from tests.answers import images
 from tests.image_hosts import answering, loopback
 from worker.images.configured import configured_source
 from worker.images.file import reference_to
@@ -27,8 +28,10 @@ def test_without_a_setting_only_what_a_post_carries_itself_is_had(closing: ExitS
     configured = configured_source(WorkerSettings(), Unwatched(), closing)
     source = configured.images
     assert configured.worst_hosts() == []
-    file, http, https, inline = source.fetch(
-        ["file:a.jpg", "http://8.8.8.8/a.jpg", "https://8.8.8.8/a.jpg", "data:;base64,eA=="]
+    file, http, https, inline = images(
+        source.fetch(
+            ["file:a.jpg", "http://8.8.8.8/a.jpg", "https://8.8.8.8/a.jpg", "data:;base64,eA=="]
+        )
     )
     assert inline == b"x"
     for problem, named in ((file, "image_root"), (http, "image_allowed_hosts"), (https, "TUWEN_")):
@@ -48,13 +51,12 @@ def test_each_scheme_is_had_where_its_setting_says(closing: ExitStack, tmp_path:
             image_ports=str(port),
         )
         source = configured_source(settings, Unwatched(), closing).images
-        fetched = source.fetch(
-            [
-                reference_to("a.jpg"),
-                f"http://127.0.0.1:{port}/a.jpg",
-                f"http://127.0.0.2:{port}/a.jpg",
-            ]
-        )
+        references = [
+            reference_to("a.jpg"),
+            f"http://127.0.0.1:{port}/a.jpg",
+            f"http://127.0.0.2:{port}/a.jpg",
+        ]
+        fetched = images(source.fetch(references))
     assert fetched[:2] == [b"of a file", b"of a host"]
     assert isinstance(fetched[2], ImageProblem)
     assert fetched[2].reason == Reason.IMAGE_ADDRESS_FORBIDDEN

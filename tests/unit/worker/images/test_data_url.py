@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.images import ImageProblem
 from schemas.reasons import Reason
+from tests.answers import reasons
 from worker.images import data_url
 from worker.images.data_url import DataSource
 
@@ -14,8 +14,7 @@ BYTES_MAX = 100
 
 def read(*references: str) -> list[bytes | Reason]:
     """What each reference gives: bytes, or the reason."""
-    images = DataSource(BYTES_MAX).fetch(references)
-    return [image.reason if isinstance(image, ImageProblem) else image for image in images]
+    return reasons(DataSource(BYTES_MAX).fetch(references))
 
 
 def reference(image: bytes) -> str:

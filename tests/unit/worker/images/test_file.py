@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from tests.answers import reasons
 from worker.images.file import FileSource, ImageRootError, path_names, reference_to
 
 BYTES_MAX = 1000
@@ -30,8 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 def read(root: Path | None, *references: str) -> list[bytes | Reason]:
     """What each reference gives: bytes, or the reason."""
-    images = FileSource(root, BYTES_MAX).fetch(references)
-    return [image.reason if isinstance(image, ImageProblem) else image for image in images]
+    return reasons(FileSource(root, BYTES_MAX).fetch(references))
 
 
 def test_files_beneath_the_root_are_read_in_order(root: Path) -> None:

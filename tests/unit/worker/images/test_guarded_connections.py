@@ -8,8 +8,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from tests.answers import reasons
 from tests.image_hosts import answering, fixed
-from tests.unit.worker.images.http_world import IMAGE, World, reasons
+from tests.unit.worker.images.http_world import IMAGE, World
 from worker.images.address_guard import guard
 from worker.images.guarded_connections import GuardedResolver
 

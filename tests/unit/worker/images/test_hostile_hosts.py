@@ -8,8 +8,9 @@ import trustme
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from tests.answers import reasons
 from tests.image_hosts import Handler, answering, request
-from tests.unit.worker.images.http_world import BYTES_MAX, IMAGE, World, reasons
+from tests.unit.worker.images.http_world import BYTES_MAX, IMAGE, World
 from worker.images import http_fetch
 from worker.images.http_fetch import HttpBounds
 

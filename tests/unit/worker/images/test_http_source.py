@@ -8,8 +8,9 @@ import pytest
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
+from tests.answers import reasons
 from tests.image_hosts import answering, request, unused_port
-from tests.unit.worker.images.http_world import BOUNDS, BYTES_MAX, IMAGE, World, reasons
+from tests.unit.worker.images.http_world import BOUNDS, BYTES_MAX, IMAGE, World
 from worker.images import host_health, http_source
 from worker.images.http_fetch import HttpBounds, HttpFetch, retry_after_s
 

@@ -4,7 +4,15 @@ import pytest
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
-from worker.images.sources import OTHER, OffSource, SourcesByScheme, Unwatched
+from worker.images.sources import (
+    NOTHING_KNOWN,
+    OTHER,
+    Answer,
+    Known,
+    OffSource,
+    SourcesByScheme,
+    Unwatched,
+)
 
 
 class Echo:
@@ -13,7 +21,7 @@ class Echo:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
         """Answer all with themselves."""
         self.batches.append(list(references))
         return [reference.encode() for reference in references]
@@ -69,12 +77,12 @@ def test_a_source_that_is_off_says_what_would_turn_it_on() -> None:
 
 def test_what_was_fetched_is_told_by_schemes_that_there_are() -> None:
     """A stranger's schemes would be any number of names."""
-    told: list[tuple[str, list[bytes | ImageProblem]]] = []
+    told: list[tuple[str, list[Answer]]] = []
 
     class Watching(Unwatched):
-        def images_fetched(self, scheme: str, images: Sequence[bytes | ImageProblem]) -> None:
+        def images_fetched(self, scheme: str, answers: Sequence[Answer]) -> None:
             """Note it."""
-            told.append((scheme, list(images)))
+            told.append((scheme, list(answers)))
 
     SourcesByScheme({"file": Echo()}, Watching()).fetch(["file:1", "odd:1", "FILE:2", "odder:1"])
     assert told[0] == ("file", [b"file:1", b"FILE:2"])
