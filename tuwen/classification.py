@@ -20,6 +20,7 @@ from schemas.verdict import ModelName, Verdict
 from tuwen.failures import Failed
 from worker.decode import decode
 from worker.fetch import Fetcher
+from worker.image_failures import image_failures
 from worker.images.configured import configured_source
 from worker.images.decoder import InProcessDecoder
 from worker.images.file import reference_to
@@ -140,7 +141,7 @@ def _fetcher(manifest: Manifest, settings: WorkerSettings) -> Fetcher:
     decoder = InProcessDecoder(manifest.image or ImageInput(1, 1), limits)
     # What it may start for images of the network ends with the command.
     source = configured_source(settings, Unwatched(), ExitStack()).images
-    return Fetcher(source, decoder, manifest.modalities, settings.on_image_failure)
+    return Fetcher(source, decoder, manifest.modalities, image_failures(settings.on_image_failure))
 
 
 def rooted(image: str | None, settings: WorkerSettings) -> tuple[str | None, WorkerSettings]:

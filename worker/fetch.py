@@ -1,7 +1,6 @@
 """Bring each post's image: a post with pixels leaves, or without them and the reason why."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +8,11 @@ from numpy.typing import NDArray
 from features.images import ImageProblem
 from schemas.reasons import Reason
 from schemas.verdict import Modality
+from worker.image_failures import ImageFailures
 from worker.images.decoder import Decoder
-from worker.images.sources import ImageSource, Versioned
+from worker.images.sources import ImageSource
 from worker.messages import Fetched, Read, Reject
 
-OnImageFailure = Literal["degrade", "dead-letter"]
 Pixels = NDArray[np.uint8]
 
 
@@ -25,12 +24,12 @@ class Fetcher:
         source: ImageSource,
         decoder: Decoder,
         modalities: Sequence[Modality],
-        on_image_failure: OnImageFailure,
+        failures: ImageFailures,
     ) -> None:
         self._source = source
         self._decoder = decoder
         self._modalities = frozenset(modalities)
-        self._on_image_failure = on_image_failure
+        self._failures = failures
 
     def fetch(self, reads: Sequence[Read]) -> list[Fetched | Reject]:
         """Give every post its image, in the order of the posts."""
@@ -45,8 +44,7 @@ class Fetcher:
 
     def _pixels(self, references: Sequence[str]) -> Sequence[Pixels | ImageProblem]:
         """Fetch and decode a batch; what cannot be fetched is not given to the decoder."""
-        answers = self._source.fetch(references) if references else []
-        fetched = [each.content if isinstance(each, Versioned) else each for each in answers]
+        fetched = self._source.fetch(references) if references else []
         rows = [row for row, image in enumerate(fetched) if isinstance(image, bytes)]
         images = [image for image in fetched if isinstance(image, bytes)]
         decoded = dict(zip(rows, self._decoder.decode(images) if images else (), strict=True))
@@ -60,7 +58,7 @@ class Fetcher:
         has_text = post.has_text and "text" in self._modalities
         match image:
             case ImageProblem(reason, detail):
-                if has_text and self._on_image_failure == "degrade":
+                if has_text and self._failures.at_last(reason) == "degrade":
                     return Fetched(record, post, None, reason)
                 return Reject(record, reason, detail)
             case None if not has_text:

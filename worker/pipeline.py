@@ -23,6 +23,7 @@ from worker.batching import Inbox
 from worker.commit import Committer
 from worker.endurance import Endurance
 from worker.fetch import Fetcher
+from worker.image_failures import image_failures
 from worker.images.decoder import Decoder
 from worker.images.sources import ImageSource
 from worker.kafka.broker import Broker
@@ -75,7 +76,7 @@ class Pipeline:
         )
         self._endurance = Endurance(metrics, self._abandon)
         modalities = classifier.manifest.modalities
-        fetcher = Fetcher(source, decoder, modalities, settings.on_image_failure)
+        fetcher = Fetcher(source, decoder, modalities, image_failures(settings.on_image_failure))
         self._stages = Stages(classifier, fetcher, publisher, metrics, self._endurance)
         self._failure: BaseException | None = None
         self._log = structlog.get_logger()

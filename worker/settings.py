@@ -10,9 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ByteSize, Field, model_validator
+from pydantic import AfterValidator, ByteSize, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.image_failures import BY_DEFAULT, image_failures, written
 from worker.link_settings import LinkSettings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
@@ -20,6 +21,8 @@ Bytes = Annotated[ByteSize, Field(ge=1)]
 # A list with commas, and an empty one; what is a host or a network is the guard's to say.
 Listed = Annotated[str, Field(pattern=r"^([^\s,]+(,[^\s,]+)*)?$")]
 Ports = Annotated[str, Field(pattern=r"^\d{1,5}(,\d{1,5})*$")]
+# What it says is read by `image_failures`, here to refuse at the start.
+Failures = Annotated[str, AfterValidator(lambda text: written(image_failures(text)))]
 
 # Elsewhere a child is held by limits of its resources alone.
 DECODER: Literal["child", "in-process"] = "child" if sys.platform == "linux" else "in-process"
@@ -185,10 +188,12 @@ class WorkerSettings(LinkSettings, BaseSettings):
         "image and 40 MB, twice with its spare; the default on Linux. in-process: only where all "
         "images are your own.",
     )
-    on_image_failure: Literal["degrade", "dead-letter"] = Field(
-        default="degrade",
+    on_image_failure: Failures = Field(
+        default=written(BY_DEFAULT),
         description="degrade: label on the text, and say what is missing. dead-letter: no label "
-        "without the image that the post names.",
+        "without the image that the post names. One action for all reasons, and others for single "
+        "ones, with commas: `dead-letter,image-not-found=degrade`. retry asks again first, for "
+        "image-host-unavailable, image-timeout and image-not-found.",
     )
     abstain_below: float = Field(
         default=0.0,

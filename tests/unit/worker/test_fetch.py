@@ -10,12 +10,13 @@ from features.images import ImageProblem
 from schemas.post import Post
 from schemas.reasons import Reason
 from schemas.verdict import Modality
-from worker.fetch import Fetcher, OnImageFailure
-from worker.images.sources import NOTHING_KNOWN, Answer, Known
+from worker.fetch import Fetcher
+from worker.image_failures import ImageFailures, image_failures
 from worker.messages import Fetched, Partition, Read, Record, Reject
 
 GOOD, DAMAGED, ABSENT = "file:good.jpg", "file:damaged.jpg", "file:absent.jpg"
 PIXELS = np.zeros((2, 2, 3), np.uint8)
+DEGRADE = ImageFailures("degrade", {})
 
 
 class Shelf:
@@ -24,7 +25,7 @@ class Shelf:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
+    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
         """Give what is there."""
         self.asked += references
         gone = ImageProblem(Reason.IMAGE_NOT_FOUND, "no such file")
@@ -44,11 +45,12 @@ def fetched(
     text: str | None,
     image: str | None,
     modalities: tuple[Modality, ...] = ("text", "image"),
-    on_image_failure: OnImageFailure = "degrade",
+    on_image_failure: str = "degrade",
 ) -> Fetched | Reject:
     """What becomes of one post."""
     read = Read(Record(Partition("posts", 0), 0, None, b"", (), 0), Post("1", text, image))
-    (answer,) = Fetcher(Shelf(), Lens(), modalities, on_image_failure).fetch([read])
+    failures = image_failures(on_image_failure)
+    (answer,) = Fetcher(Shelf(), Lens(), modalities, failures).fetch([read])
     return answer
 
 
@@ -77,10 +79,16 @@ def test_a_post_goes_on_with_what_it_has(
     ("image", "reason"), [(DAMAGED, Reason.IMAGE_DAMAGED), (ABSENT, Reason.IMAGE_NOT_FOUND)]
 )
 @pytest.mark.parametrize(
-    ("text", "on_image_failure"), [(None, "degrade"), ("好", "dead-letter"), (None, "dead-letter")]
+    ("text", "on_image_failure"),
+    [
+        (None, "degrade"),
+        ("好", "dead-letter"),
+        (None, "dead-letter"),
+        ("好", "degrade,image-damaged=dead-letter,image-not-found=dead-letter"),
+    ],
 )
 def test_a_post_is_rejected_when_the_image_was_needed(
-    text: str | None, on_image_failure: OnImageFailure, image: str, reason: Reason
+    text: str | None, on_image_failure: str, image: str, reason: Reason
 ) -> None:
     """Without a text, or where the settings say so, the image's reason is the post's."""
     post = fetched(text, image, on_image_failure=on_image_failure)
@@ -88,11 +96,20 @@ def test_a_post_is_rejected_when_the_image_was_needed(
     assert post.reason == reason
 
 
+def test_a_reason_goes_its_own_way() -> None:
+    """What is set for one reason leaves the others as they are."""
+    setting = "dead-letter,image-not-found=degrade"
+    absent = fetched("好", ABSENT, on_image_failure=setting)
+    assert isinstance(absent, Fetched)
+    assert absent.missing == Reason.IMAGE_NOT_FOUND
+    assert isinstance(fetched("好", DAMAGED, on_image_failure=setting), Reject)
+
+
 def test_a_model_of_texts_fetches_no_image() -> None:
     """What the model cannot use costs nothing, and is called unused, not missing."""
     shelf = Shelf()
     read = Read(Record(Partition("posts", 0), 0, None, b"", (), 0), Post("1", "好", GOOD))
-    (post,) = Fetcher(shelf, Lens(), ("text",), "degrade").fetch([read])
+    (post,) = Fetcher(shelf, Lens(), ("text",), DEGRADE).fetch([read])
     assert isinstance(post, Fetched)
     assert (shelf.asked, post.missing) == ([], Reason.MODALITY_UNUSED)
 
@@ -129,6 +146,6 @@ def test_a_batch_keeps_its_order() -> None:
         for offset, (text, image) in enumerate(posts)
     ]
     shelf = Shelf()
-    answers = Fetcher(shelf, Lens(), ("text", "image"), "degrade").fetch(reads)
+    answers = Fetcher(shelf, Lens(), ("text", "image"), DEGRADE).fetch(reads)
     assert [answer.record for answer in answers] == [read.record for read in reads]
     assert shelf.asked == [GOOD, ABSENT, DAMAGED, GOOD]

@@ -11,6 +11,7 @@ from inference.classifier import Classifier
 from tests.tiny_bundle import write_tiny_bundle
 from worker.decode import decode
 from worker.fetch import Fetcher
+from worker.image_failures import ImageFailures
 from worker.images.data_url import DataSource
 from worker.images.decoder import InProcessDecoder
 from worker.messages import Fetched, Read
@@ -26,7 +27,9 @@ def test_the_probe_is_a_good_post_at_every_stage(tmp_path: Path) -> None:
     probe = probe_of(manifest)
     assert decode(probe.record) == Read(probe.record, probe.read.post)
     decoder = InProcessDecoder(manifest.image, ImageLimits(1000, 1000))
-    fetcher = Fetcher(DataSource(1000), decoder, manifest.modalities, "dead-letter")
+    fetcher = Fetcher(
+        DataSource(1000), decoder, manifest.modalities, ImageFailures("dead-letter", {})
+    )
     (fetched,) = fetcher.fetch([probe.read])
     assert isinstance(fetched, Fetched)
     assert fetched.pixels is not None

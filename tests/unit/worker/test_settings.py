@@ -138,6 +138,8 @@ def test_a_file_that_is_not_toml_refuses(tmp_path: Path) -> None:
         ("TUWEN_BOOTSTRAP_SERVERS", "localhost"),
         ("TUWEN_IMAGE_BYTES_MAX", "-1"),
         ("TUWEN_ON_IMAGE_FAILURE", "retry"),
+        ("TUWEN_ON_IMAGE_FAILURE", "image-tiemout=retry"),
+        ("TUWEN_ON_IMAGE_FAILURE", "image-timeout=again"),
         ("TUWEN_STOP_TIMEOUT_S", "nan"),
         ("TUWEN_ABSTAIN_BELOW", "1.01"),
         ("TUWEN_ABSTAIN_BELOW", "nan"),
@@ -149,6 +151,15 @@ def test_an_impossible_value_refuses_under_the_name_it_was_given(
     """The operator reads the variable that was set, and its value."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f"{variable} = '{value}'"):
+        read({})
+
+
+def test_a_reason_that_is_none_refuses_wherever_it_is_named(tmp_path: Path) -> None:
+    """File and flag alike, each under the name that it has there."""
+    with pytest.raises(SettingsError, match=r"--on-image-failure = .*no reason"):
+        read({"on_image_failure": "image-lost=retry"})
+    (tmp_path / "tuwen.toml").write_text("on_image_failure = 'image-lost=retry'\n")
+    with pytest.raises(SettingsError, match=r"tuwen\.toml: on_image_failure = .*no reason"):
         read({})
 
 
