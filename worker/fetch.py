@@ -10,7 +10,7 @@ from schemas.reasons import Reason
 from schemas.verdict import Modality
 from worker.image_failures import ImageFailures
 from worker.images.decoder import Decoder
-from worker.images.sources import ImageSource
+from worker.images.sources import ImageSource, Versioned
 from worker.messages import Fetched, Read, Reject
 
 Pixels = NDArray[np.uint8]
@@ -44,7 +44,8 @@ class Fetcher:
 
     def _pixels(self, references: Sequence[str]) -> Sequence[Pixels | ImageProblem]:
         """Fetch and decode a batch; what cannot be fetched is not given to the decoder."""
-        fetched = self._source.fetch(references) if references else []
+        answers = self._source.fetch(references) if references else []
+        fetched = [each.content if isinstance(each, Versioned) else each for each in answers]
         rows = [row for row, image in enumerate(fetched) if isinstance(image, bytes)]
         images = [image for image in fetched if isinstance(image, bytes)]
         decoded = dict(zip(rows, self._decoder.decode(images) if images else (), strict=True))

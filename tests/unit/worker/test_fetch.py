@@ -12,6 +12,7 @@ from schemas.reasons import Reason
 from schemas.verdict import Modality
 from worker.fetch import Fetcher
 from worker.image_failures import ImageFailures, image_failures
+from worker.images.sources import NOTHING_KNOWN, Answer, Known
 from worker.messages import Fetched, Partition, Read, Record, Reject
 
 GOOD, DAMAGED, ABSENT = "file:good.jpg", "file:damaged.jpg", "file:absent.jpg"
@@ -25,7 +26,7 @@ class Shelf:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def fetch(self, references: Sequence[str]) -> list[bytes | ImageProblem]:
+    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
         """Give what is there."""
         self.asked += references
         gone = ImageProblem(Reason.IMAGE_NOT_FOUND, "no such file")
