@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -15,14 +14,15 @@ from queue import SimpleQueue
 
 from rich.console import Console
 
+from tests.forked_pytest import FAILED, ForkedPytest, forked_pytests
+
 ROOT = Path(__file__).parents[1]
 LIST = Path(__file__).with_name("mutations.toml")
 NOT_COPIED = (".git", ".venv", ".tuwen", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info")
-TEST_TIMEOUT_S = 180.0
+TEST_TIMEOUT_S = 60.0
+"""More than any of the tests takes. One that hangs without its guard has failed as well."""
 ALL_TESTS_TIMEOUT_S = 900.0
 _SECONDS = itertools.count(10, 10)
-FAILED = 1
-"""The exit code of pytest when a test failed; others mean that it did not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,14 @@ def main(words: Sequence[str]) -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix="tuwen-mutate-") as scratch:
         trees = copies(Path(scratch), min(len(guards), os.cpu_count() or 1))
-        faults = list(filter(None, [before(trees[0], guards)]))
-        for guard, fault in zip(guards, () if faults else tried(trees, guards), strict=False):
-            console.print(f"{'kept ' if fault else 'found'}  {guard.holds}", markup=False)
-            faults += [fault] if fault else []
+        with forked_pytests(trees) as pytests:
+            if fault := before(pytests[0], guards):
+                console.print(f"mutate: {fault}", markup=False)
+                return 1
+            faults = []
+            for guard, fault in zip(guards, tried(pytests, guards), strict=True):
+                console.print(f"{'kept ' if fault else 'found'}  {guard.holds}", markup=False)
+                faults += [fault] if fault else []
     for fault in faults:
         console.print(f"mutate: {fault}", markup=False)
     console.print(
@@ -71,41 +75,41 @@ def copies(scratch: Path, count: int) -> list[Path]:
     return trees
 
 
-def tried(trees: Sequence[Path], guards: Sequence[Guard]) -> Iterator[str | None]:
+def tried(pytests: Sequence[ForkedPytest], guards: Sequence[Guard]) -> Iterator[str | None]:
     """Try guards side by side, each in a tree of its own; what `without` says, in their order."""
-    idle: SimpleQueue[Path] = SimpleQueue()
-    for tree in trees:
-        idle.put(tree)
+    idle: SimpleQueue[ForkedPytest] = SimpleQueue()
+    for pytest in pytests:
+        idle.put(pytest)
 
     def one(guard: Guard) -> str | None:
-        tree = idle.get()
+        pytest = idle.get()
         try:
-            return without(tree, guard)
+            return without(pytest, guard)
         finally:
-            idle.put(tree)
+            idle.put(pytest)
 
-    with ThreadPoolExecutor(len(trees)) as pool:
+    with ThreadPoolExecutor(len(pytests)) as pool:
         yield from pool.map(one, guards)
 
 
-def before(tree: Path, guards: Iterable[Guard]) -> str | None:
+def before(pytest: ForkedPytest, guards: Iterable[Guard]) -> str | None:
     """Run all named tests on the tree as it is; a sentence when one does not pass."""
     tests = sorted({guard.test for guard in guards})
     side_by_side = ["--numprocesses", f"{os.cpu_count() or 1}", "--dist", "loadfile"]
-    code, said = run(tree, [*side_by_side, *tests], ALL_TESTS_TIMEOUT_S)
+    code, said = pytest.run([*side_by_side, *tests], ALL_TESTS_TIMEOUT_S)
     return None if code == 0 else f"not all tests pass before anything is removed:\n{said}"
 
 
-def without(tree: Path, guard: Guard) -> str | None:
+def without(pytest: ForkedPytest, guard: Guard) -> str | None:
     """Remove one guard, run its test, and put it back; a sentence when the test did not fail."""
-    path = tree / guard.file
+    path = pytest.tree / guard.file
     whole = path.read_text(encoding="utf-8")
     found = whole.count(guard.text)
     if found != 1:
         return f"{guard.file} holds {guard.text!r} {found} times, not once"
     write(path, whole.replace(guard.text, guard.by))
     try:
-        code, said = run(tree, [guard.test], TEST_TIMEOUT_S)
+        code, said = pytest.run([guard.test], TEST_TIMEOUT_S)
     finally:
         write(path, whole)
     if code == FAILED:
@@ -123,27 +127,6 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     changed_s = path.stat().st_mtime + next(_SECONDS)
     os.utime(path, (changed_s, changed_s))
-
-
-def run(tree: Path, words: Sequence[str], timeout_s: float) -> tuple[int, str]:
-    """Run pytest on a tree, with that tree's packages; gives its exit code and last lines."""
-    # Before the installed packages, for children as well.
-    environment = os.environ | {"PYTHONPATH": str(tree)}
-    options = ["-q", "-x", "--no-header", "-p", "no:cacheprovider"]
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, *words],
-            cwd=tree,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        # A test that hangs without its guard has failed as well.
-        return FAILED, f"no end within {timeout_s:.0f} s"
-    return done.returncode, done.stdout[-2000:]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import mutate
+from tests.forked_pytest import FAILED, ForkedPytest, forked_pytests
 from tests.mutate import LIST, ROOT, Guard, read
+from tuwen.process_identity import identify
 
 
 @pytest.fixture
@@ -20,43 +24,69 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def pytest_of_tree(tree: Path) -> Iterator[ForkedPytest]:
+    """Runs the project's tests, and is ended."""
+    with forked_pytests([tree], ["pytest"]) as pytests:
+        yield pytests[0]
+
+
 def guard(*, text: str = "if n < 0", by: str = "if False", test: str = "test_negative") -> Guard:
     """The guard of `half`, or something like it."""
     return Guard("Halves of debts are refused.", "half.py", text, by, f"test_half.py::{test}")
 
 
-def test_a_guard_that_is_missed_is_found(tree: Path) -> None:
+def test_a_guard_that_is_missed_is_found(tree: Path, pytest_of_tree: ForkedPytest) -> None:
     """The test fails without it, and the file is as before."""
     content = (tree / "half.py").read_text()
-    assert mutate.before(tree, [guard()]) is None
-    assert mutate.without(tree, guard()) is None
+    assert mutate.before(pytest_of_tree, [guard()]) is None
+    assert mutate.without(pytest_of_tree, guard()) is None
     assert (tree / "half.py").read_text() == content
 
 
-def test_a_test_that_passes_without_its_guard_is_a_fault(tree: Path) -> None:
+def test_a_test_that_passes_without_its_guard_is_a_fault(pytest_of_tree: ForkedPytest) -> None:
     """Such a test proves nothing of it."""
-    assert "passes without" in str(mutate.without(tree, guard(test="test_half")))
+    assert "passes without" in str(mutate.without(pytest_of_tree, guard(test="test_half")))
 
 
-def test_a_text_that_is_not_there_is_a_fault(tree: Path) -> None:
+def test_a_text_that_is_not_there_is_a_fault(pytest_of_tree: ForkedPytest) -> None:
     """Code has moved on: the list must follow."""
-    assert "0 times" in str(mutate.without(tree, guard(text="if n < 1")))
+    assert "0 times" in str(mutate.without(pytest_of_tree, guard(text="if n < 1")))
 
 
-def test_a_text_that_is_there_more_than_once_is_a_fault(tree: Path) -> None:
+def test_a_text_that_is_there_more_than_once_is_a_fault(pytest_of_tree: ForkedPytest) -> None:
     """It must be clear which one is meant."""
-    assert "2 times" in str(mutate.without(tree, guard(text=" n")))
+    assert "2 times" in str(mutate.without(pytest_of_tree, guard(text=" n")))
 
 
-def test_a_program_that_does_not_load_proves_nothing(tree: Path) -> None:
+def test_a_program_that_does_not_load_proves_nothing(pytest_of_tree: ForkedPytest) -> None:
     """A removal that breaks the file is a mistake in the list."""
-    assert "did not run" in str(mutate.without(tree, guard(by="if (")))
+    assert "did not run" in str(mutate.without(pytest_of_tree, guard(by="if (")))
 
 
-def test_a_test_that_fails_before_proves_nothing(tree: Path) -> None:
+def test_a_test_that_fails_before_proves_nothing(tree: Path, pytest_of_tree: ForkedPytest) -> None:
     """It would fail with the guard as well."""
     (tree / "half.py").write_text("def half(n): return n / 2\n")
-    assert "not all tests pass before" in str(mutate.before(tree, [guard()]))
+    assert "not all tests pass before" in str(mutate.before(pytest_of_tree, [guard()]))
+
+
+def test_a_test_without_end_has_failed(tree: Path, pytest_of_tree: ForkedPytest) -> None:
+    """It is ended with all that it started, and the next one runs."""
+    (tree / "test_long.py").write_text(
+        "import subprocess, pathlib\n"
+        "def test_long():\n"
+        "    child = subprocess.Popen(['sleep', '60'])\n"
+        "    pathlib.Path('pid').write_text(str(child.pid))\n"
+        "    child.wait()\n"
+    )
+    code, said = pytest_of_tree.run(["test_long.py"], 1.5)
+    assert (code, said.splitlines()[-1]) == (FAILED, "no end within 2 s")
+    child = int((tree / "pid").read_text())
+    deadline_s = time.monotonic() + 10
+    while identify(child) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert identify(child) is None
+    assert pytest_of_tree.run(["test_half.py"], 30.0)[0] == 0
 
 
 def test_the_list_names_files_and_tests_that_exist() -> None:
