@@ -1,11 +1,11 @@
 """Kafka as the worker sees it, in memory: topics, groups, transactions, and no process to start.
 
 Deterministic: nothing happens but by a call, there is no thread, and no clock but the bound of a
-wait. Time that passes is a call too: `evict`, `time_out_transactions`.
+wait, which can be given. Time that passes is a call too: `evict`, `time_out_transactions`.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from worker.errors import UnknownTopic
 from worker.kafka.broker import Position
@@ -16,6 +16,13 @@ from worker.kafka.memory_log import Fate, PartitionLog, Written
 from worker.messages import Outgoing, Partition, Receipt, Record
 
 RECORD_BYTES_MAX = 1_048_588
+Wait = Callable[[Callable[[], bool], float], bool]
+"""Waits for a condition, at most so many seconds, and says whether it holds."""
+
+
+def unwaiting(condition: Callable[[], bool], timeout_s: float) -> bool:  # noqa: ARG001 -- a Wait.
+    """Look once: nothing can change meanwhile for who does everything in one thread."""
+    return condition()
 
 
 class _Producer:
@@ -32,12 +39,16 @@ class MemoryCluster:
     """A cluster; `connect` gives its members. Thread-safe: everything is done under one lock."""
 
     def __init__(
-        self, topics: Mapping[str, int] | None = None, record_bytes_max: int = RECORD_BYTES_MAX
+        self,
+        topics: Mapping[str, int] | None = None,
+        record_bytes_max: int = RECORD_BYTES_MAX,
+        wait: Wait | None = None,
     ) -> None:
         self.changed = threading.Condition(threading.RLock())
         self.record_bytes_max = record_bytes_max
         self._logs: dict[str, list[PartitionLog]] = {}
         self._groups: dict[str, MemoryGroup] = {}
+        self.leaderless: set[Partition] = set()
         self._producers: dict[str, _Producer] = {}
         for topic, partitions in (topics or {}).items():
             self.create_topic(topic, partitions)
@@ -86,6 +97,16 @@ class MemoryCluster:
             self.log(partition).trim(offset)
 
     # Time that passes.
+
+    def take_leader(self, partition: Partition) -> None:
+        """Let transactions write no record there any more until `give_leader`: theirs time out."""
+        with self.changed:
+            self.leaderless.add(partition)
+
+    def give_leader(self, partition: Partition) -> None:
+        """Let records be written there again."""
+        with self.changed:
+            self.leaderless.discard(partition)
 
     def evict(self, broker: MemoryBroker) -> None:
         """Let a member's session time out."""

@@ -55,7 +55,7 @@ class MemoryBroker:
             return bool(records or moved)
 
         with self._cluster.changed:
-            self._cluster.changed.wait_for(something, timeout_s)
+            self._cluster.wait(something, timeout_s)
             self._told.update(moved)
             proof = self._group.proof(cast("int", self._member))
             membership = None if proof is None else Membership(proof)
@@ -86,7 +86,7 @@ class MemoryBroker:
         """Give the group's positions once no open transaction holds any of them."""
         wanted = set(partitions)
         with self._cluster.changed:
-            if not self._cluster.changed.wait_for(lambda: self._stable(wanted), timeout_s):
+            if not self._cluster.wait(lambda: self._stable(wanted), timeout_s):
                 raise Unavailable("an open transaction holds offsets of these partitions")
             known = self._group.committed
             return {partition: known[partition] for partition in wanted if partition in known}
@@ -244,9 +244,11 @@ class MemoryTransaction:
             self._demand_life(TransactionAborted)
             if self._written is not None:
                 self._cluster.open(self._settings.slot_id, self._settings.group, self._written)
-            for partition, outgoing in self._unsettled:
-                offset = self._cluster.log(partition).append(outgoing, self._written)
-                self._receipts.append(Receipt(partition, offset))
+            late = [
+                partition
+                for partition, outgoing in self._unsettled
+                if not self._write(partition, outgoing)
+            ]
             self._unsettled.clear()
             self._cluster.changed.notify_all()
             return list(self._receipts)
@@ -262,6 +264,11 @@ class MemoryTransaction:
             self._demand_life(TransactionAborted)
             self._proof = cast("Proof", membership)
             self._positions.update(positions)
+            if late:
+                self._die()
+                raise TransactionAborted(
+                    f"{late[0].topic}/{late[0].number} was not written in time"
+                )
             if self._written is None:
                 return
             try:
@@ -298,6 +305,14 @@ class MemoryTransaction:
                 self._die()
                 raise InDoubt(str(error)) from error
         group.committed.update(self._positions)
+
+    def _write(self, partition: Partition, outgoing: Outgoing) -> bool:
+        """Write a record, and say whether it could be."""
+        if partition in self._cluster.leaderless:
+            return False
+        offset = self._cluster.log(partition).append(outgoing, self._written)
+        self._receipts.append(Receipt(partition, offset))
+        return True
 
     def _end(self, work: Callable[[], None]) -> None:
         work()
