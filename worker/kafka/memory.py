@@ -46,6 +46,7 @@ class MemoryCluster:
     ) -> None:
         self.changed = threading.Condition(threading.RLock())
         self.record_bytes_max = record_bytes_max
+        self.wait = wait or self.changed.wait_for
         self._logs: dict[str, list[PartitionLog]] = {}
         self._groups: dict[str, MemoryGroup] = {}
         self.leaderless: set[Partition] = set()
