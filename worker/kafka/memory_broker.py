@@ -251,6 +251,11 @@ class MemoryTransaction:
             ]
             self._unsettled.clear()
             self._cluster.changed.notify_all()
+            if late:
+                self._die()
+                raise TransactionAborted(
+                    f"{late[0].topic}/{late[0].number} was not written in time"
+                )
             return list(self._receipts)
 
     def offsets(
@@ -264,11 +269,6 @@ class MemoryTransaction:
             self._demand_life(TransactionAborted)
             self._proof = cast("Proof", membership)
             self._positions.update(positions)
-            if late:
-                self._die()
-                raise TransactionAborted(
-                    f"{late[0].topic}/{late[0].number} was not written in time"
-                )
             if self._written is None:
                 return
             try:
