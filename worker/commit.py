@@ -11,6 +11,12 @@
 
 Until 7 every outcome stays in the ledger. A transaction that failed is sent again by the next
 one; after a commit that may have happened (`InDoubt`) the broker's own offsets decide which.
+What was left open is aborted by the next `begin` of the slot, in this process or in the one that
+takes its place; if none does, by the broker, after the transaction's timeout and some 10 s.
+
+Each step has a bound; a call that does not keep to it ends the process (`worker.watchdog`), which
+is then a crash like any other. At least once there is no transaction: a crash after 2 leaves
+outcomes that are written again.
 """
 
 import threading

@@ -6,6 +6,8 @@ from typing import Final
 STOPPED: Final = 0
 FAILED: Final = 1
 REFUSED: Final = 2
+HUNG: Final = 3
+"""A call to Kafka never came back; start it again."""
 
 
 def refuse(why: str) -> int:

@@ -1,7 +1,7 @@
 """Put one worker process together and run it until it is told to stop.
 
 Settings and a slot enter; an exit code leaves: 0 stopped as told, 1 failed while it worked, 2
-refused to start, with one line that says why.
+refused to start, with one line that says why, 3 ended since Kafka's client hung.
 """
 
 import ctypes
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, Final, Protocol
 
 import msgspec
@@ -30,7 +31,7 @@ from worker import logs
 from worker.children import Said
 from worker.endpoints import Endpoints, Health, Pages, PortTaken
 from worker.errors import BrokerError, SlotTaken
-from worker.exit_codes import FAILED, REFUSED, STOPPED, refuse
+from worker.exit_codes import FAILED, HUNG, REFUSED, STOPPED, refuse
 from worker.exposition import page
 from worker.images import host_reports
 from worker.images.child_decoder import ChildDecoder
@@ -43,15 +44,20 @@ from worker.images.sources import BadRules
 from worker.kafka import kafka_python
 from worker.kafka.broker import Broker
 from worker.kafka.client_settings import ClientSettings
+from worker.kafka.watched import WatchedBroker
 from worker.metrics import Metrics
 from worker.pipeline import Pipeline
 from worker.publish import Publisher
 from worker.settings import WorkerSettings
 from worker.slots import claimed, slot_id
-from worker.stopping import Stopping, heeding_signals
+from worker.stopping import Stopping, end_at_once, heeding_signals
+from worker.watchdog import Watchdog
 
 QUESTION_S: Final = 5.0
 """How long the broker may take to answer a question at the start."""
+
+CONNECT_S: Final = 60.0
+"""How long a start may take to connect; its many questions all end long before."""
 
 REFUSALS: Final = (
     *(BundleError, PortTaken, BrokerError),
@@ -200,7 +206,7 @@ def assemble(shown: Shown, connect: Connect, closing: ExitStack) -> Pipeline:
     source = configured_source(settings, metrics, closing)
     shown.worst_hosts = source.worst_hosts
     decoder = _decoder(settings, manifest, metrics, closing)
-    broker = connect(_client_settings(settings, shown.slot))
+    broker = _connected(settings, shown.slot, connect, closing)
     try:
         publisher = _publisher(settings, manifest, broker)
     except BrokerError:
@@ -215,6 +221,15 @@ def assemble(shown: Shown, connect: Connect, closing: ExitStack) -> Pipeline:
         settings,
         metrics,
     )
+
+
+def _connected(settings: WorkerSettings, slot: int, connect: Connect, closing: ExitStack) -> Broker:
+    """Connect, and see that a client of Kafka that hangs ends the process."""
+    watchdog = Watchdog(partial(end_at_once, code=HUNG))
+    closing.callback(watchdog.close)
+    with watchdog.bounding("connecting to Kafka", CONNECT_S):
+        broker = connect(_client_settings(settings, slot))
+    return WatchedBroker(broker, watchdog, settings.transaction_timeout_ms / 1000)
 
 
 def _client_settings(settings: WorkerSettings, slot: int) -> ClientSettings:

@@ -235,8 +235,10 @@ class WorkerSettings(LinkSettings, BaseSettings):
 
     request_timeout_ms: int = Field(
         default=5_000,
-        ge=100,
-        le=600_000,
+        # Kafka's client needs more than the 200 ms that a fetch waits, and less than the 9 min
+        # after which it closes an idle connection.
+        ge=250,
+        le=500_000,
         description="How long one request to a broker may take. The innermost of the timeouts: "
         "request < delivery < transaction < session < max_poll_interval.",
     )

@@ -21,10 +21,10 @@ GRACE_S: Final = 5.0
 """How long past its own stop timeout a worker may take, until the watchdog ends it."""
 
 
-def end_at_once(last_word: str) -> None:
+def end_at_once(last_word: str, code: int = FAILED) -> None:
     """Leave without finishing anything; the broker aborts what is open."""
     os.write(sys.stderr.fileno(), f"tuwen worker: {last_word}\n".encode())
-    os._exit(FAILED)
+    os._exit(code)
 
 
 class Stopping:
