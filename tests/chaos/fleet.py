@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,13 +23,19 @@ class Fleet:
     settings: WorkerSettings
     folder: Path
     processes: dict[int, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    environments: dict[int, Mapping[str, str]] = field(default_factory=dict)
+    logs: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.logs = self.folder
 
     def start(self, slot: int) -> float:
         """Start the worker of a slot, and say when."""
-        with (self.folder / f"worker-{slot}.log").open("ab") as log:
+        with (self.logs / f"worker-{slot}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.worker", str(slot), str(self.folder)],
                 cwd=ROOT,
+                env=os.environ | self.environments.get(slot, {}),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -104,7 +110,7 @@ class Fleet:
 
     def log(self, slot: int) -> str:
         """Give the end of what a slot's workers said."""
-        path = self.folder / f"worker-{slot}.log"
+        path = self.logs / f"worker-{slot}.log"
         return path.read_text(errors="replace")[-2_000:] if path.exists() else ""
 
     def check(self) -> None:

@@ -10,16 +10,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from kafka import KafkaConsumer, TopicPartition
 
 from schemas.reasons import Reason
 from schemas.verdict import ModelName
 from tests.chaos.fleet import ROOT
-from tests.chaos.scenarios import Figures, Load
+from tests.chaos.oracle import Isolation, read_all
+from tests.chaos.scenario import Figures, Load, Place
 from tests.chaos.topics import Topics
 from tests.mortal_broker import STEPS
 from tuwen.replay.running import LETTERS_MAX
@@ -33,24 +32,25 @@ END_S = 120.0
 WRITTEN_TOGETHER = 1_000
 # Between flush and commit: all is written, and nothing of it may be seen.
 IN_COMMIT = ("offsets", "commit")
-Seen = tuple[int, bytes | None, bytes | None, tuple[Any, ...], int]
+Seen = tuple[int, str | bytes | None, str | bytes | None, tuple[Any, ...], int]
 
 
-def replay_killed(topics: Topics, folder: Path, load: Load, kills: int = 10) -> Figures:
+def run(place: Place, load: Load) -> Figures:
     """Kill a replay at every step of its transactions in turn, and let the last one end."""
-    figures = Figures("replay of dead letters, kill -9", posts=load.posts)
+    figures = Figures(posts=load.posts, hits={"kills": 0, "in commit": 0})
+    topics, folder = Topics(place.servers, place.name), place.folder
     topics.create()
     records = _records(topics, load)
     _write_letters(topics, records)
     chance = random.Random(load.seed)
     replay = ""
-    for number in range(kills):
+    for number in range(load.faults):
         step = STEPS[number % len(STEPS)]
-        turn = 1 + chance.randrange(max(1, load.posts // LETTERS_MAX // kills))
+        turn = 1 + chance.randrange(max(1, load.posts // LETTERS_MAX // load.faults))
         replay, code = _live(topics, folder, _death(step, turn), replay)
         figures.demand(code == -signal.SIGKILL, f"life {number} ended with {code} at {step}")
-        figures.kills += code == -signal.SIGKILL
-        figures.kills_in_commit += step in IN_COMMIT
+        figures.hit("kills", int(code == -signal.SIGKILL))
+        figures.hit("in commit", int(step in IN_COMMIT))
     before_end = _seen(topics, "read_committed").total()
     figures.demand(0 < before_end < load.posts, f"{before_end} were back at the last kill")
     began_s = time.monotonic()
@@ -136,7 +136,7 @@ def _write_letters(topics: Topics, records: Sequence[Record]) -> None:
 
 def _reconcile(figures: Figures, topics: Topics, records: Sequence[Record]) -> None:
     """Compare what failed with what came back."""
-    wanted = Counter(
+    wanted: Counter[Seen] = Counter(
         (
             record.partition.number,
             record.key,
@@ -153,23 +153,15 @@ def _reconcile(figures: Figures, topics: Topics, records: Sequence[Record]) -> N
     figures.demand(figures.uncommitted, "read_uncommitted shows no more rows: no fault has hit")
 
 
-def _seen(topics: Topics, isolation: str) -> Counter[Seen]:
+def _seen(topics: Topics, isolation: Isolation) -> Counter[Seen]:
     """Count what a reader finds on the posts' topic now."""
-    return Counter(_read(topics, isolation))
-
-
-def _read(topics: Topics, isolation: str) -> Iterator[Seen]:
-    partitions = [TopicPartition(topics.posts, number) for number in range(topics.partitions)]
-    consumer = KafkaConsumer(
-        bootstrap_servers=topics.servers, isolation_level=isolation, enable_auto_commit=False
+    return Counter(
+        (
+            message.partition() or 0,
+            message.key(),
+            message.value(),
+            tuple(message.headers() or ()),
+            message.timestamp()[1],
+        )
+        for message in read_all(topics, [topics.posts], isolation)
     )
-    try:
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        ends = consumer.end_offsets(partitions)
-        while any(consumer.position(p) < ends[p] for p in partitions):
-            for records in consumer.poll(200, max_records=5_000).values():
-                for r in records:
-                    yield r.partition, r.key, r.value, tuple(r.headers), r.timestamp
-    finally:
-        consumer.close(autocommit=False)

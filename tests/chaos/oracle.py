@@ -1,0 +1,165 @@
+"""Look up what came of each post, by a client that shares no code with the worker.
+
+An outcome is a verdict or a dead letter; each names the record that it answers, and that record's
+id: both are reconciled, and what `read_uncommitted` shows beyond `read_committed` is counted.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+
+from tests.chaos.scenario import Figures
+from tests.chaos.topics import Topics
+
+Source = tuple[str, int, int]
+"""Topic, partition, offset."""
+Isolation = Literal["read_committed", "read_uncommitted"]
+END_S: Final = 120.0
+WAIT_S: Final = 0.2
+TOGETHER: Final = 2_000
+
+
+def read_all(topics: Topics, names: Sequence[str], isolation: Isolation) -> Iterator[Message]:
+    """Give all that a reader finds now in the topics of these names."""
+    reader = _reader(topics, names, isolation)
+    left = {(name, number) for name in names for number in range(topics.partitions)}
+    deadline_s = time.monotonic() + END_S
+    try:
+        while left:
+            assert time.monotonic() < deadline_s, f"{left} did not end in {END_S:.0f} s"
+            for message in reader.consume(TOGETHER, WAIT_S):
+                error = message.error()
+                if error is None:
+                    yield message
+                    deadline_s = time.monotonic() + END_S
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard((message.topic() or "", message.partition() or 0))
+    finally:
+        reader.close()
+
+
+class Follower:
+    """Counts outcomes as they become visible to a read_committed reader."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._reader = _reader(topics, [topics.verdicts, topics.dead_letters], "read_committed")
+        self.seen = 0
+        self.last_s = time.time()
+
+    def look(self, seconds: float) -> int:
+        """Wait for more at most so long, and give how many there are by now."""
+        found = [each for each in self._reader.consume(TOGETHER, seconds) if each.error() is None]
+        if found:
+            self.last_s = time.time()
+        self.seen += len(found)
+        return self.seen
+
+    def reaches(self, count: int, patience_s: float) -> bool:
+        """Wait until there are so many."""
+        deadline_s = time.monotonic() + patience_s
+        while self.seen < count and time.monotonic() < deadline_s:
+            self.look(WAIT_S)
+        return self.seen >= count
+
+    def close(self) -> None:
+        """Hang up."""
+        self._reader.close()
+
+
+@dataclass
+class Outcomes:
+    """What a reader finds of verdicts and dead letters: how often each source, and each id."""
+
+    sources: Counter[Source] = field(default_factory=Counter)
+    ids: Counter[str] = field(default_factory=Counter)
+    reasons: dict[Source, str] = field(default_factory=dict)
+    strangers: list[str] = field(default_factory=list)
+
+
+def posts_sent(topics: Topics) -> dict[Source, str]:
+    """Give every record that was sent, with its id, which is its key."""
+    return {
+        (message.topic() or "", message.partition() or 0, message.offset() or 0): _key(message)
+        for message in read_all(topics, [topics.posts], "read_uncommitted")
+    }
+
+
+def outcomes(topics: Topics, isolation: Isolation, sent: dict[Source, str]) -> Outcomes:
+    """Read all outcomes; an id that is not that of its source is a stranger's."""
+    found = Outcomes()
+    for message in read_all(topics, [topics.verdicts, topics.dead_letters], isolation):
+        source, post_id, reason = _answer(message)
+        found.sources[source] += 1
+        found.ids[post_id] += 1
+        if reason:
+            found.reasons[source] = reason
+        if sent.get(source) != post_id:
+            found.strangers.append(f"{source} is {sent.get(source)}, and answered as {post_id}")
+    return found
+
+
+def reconcile(figures: Figures, topics: Topics, wanted: int) -> Outcomes:
+    """Compare what went in with what came out, record by record and id by id."""
+    sent = posts_sent(topics)
+    committed = outcomes(topics, "read_committed", sent)
+    everything = outcomes(topics, "read_uncommitted", sent)
+    figures.posts = len(sent)
+    figures.demand(len(set(sent.values())) == wanted, f"{len(sent)} of {wanted} posts were sent")
+    ids = set(sent.values())
+    figures.lost = max(len(sent.keys() - committed.sources), len(ids - committed.ids.keys()))
+    figures.twice = max(_more_than_once(committed.sources), _more_than_once(committed.ids))
+    figures.demand(not committed.strangers, f"answers of no post: {committed.strangers[:3]}")
+    figures.uncommitted = everything.sources.total() - committed.sources.total()
+    return committed
+
+
+def _more_than_once(counts: "Counter[Source] | Counter[str]") -> int:
+    return sum(count - 1 for count in counts.values() if count > 1)
+
+
+def _answer(message: Message) -> tuple[Source, str, str]:
+    """Say which post an outcome answers: its source, its id, and why it has no verdict."""
+    headers = dict(message.headers() or [])
+    if "__connect.errors.topic" in headers:
+        topic, partition, offset = (
+            _text(headers[f"__connect.errors.{part}"]) for part in ("topic", "partition", "offset")
+        )
+        return (topic, int(partition), int(offset)), _key(message), _text(headers["tuwen.reason"])
+    verdict = json.loads(message.value() or b"")
+    source = verdict["source"]
+    return (source["topic"], source["partition"], source["offset"]), verdict["id"], ""
+
+
+def _key(message: Message) -> str:
+    return _text(message.key())
+
+
+def _text(given: str | bytes | None) -> str:
+    return given.decode() if isinstance(given, bytes) else given or ""
+
+
+def _reader(topics: Topics, names: Sequence[str], isolation: Isolation) -> Consumer:
+    reader = Consumer(
+        {
+            "bootstrap.servers": topics.servers,
+            # It is never joined: partitions are assigned, and nothing is committed.
+            "group.id": f"{topics.name}-oracle",
+            "isolation.level": isolation,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "reconnect.backoff.max.ms": 500,
+        }
+    )
+    reader.assign(
+        [
+            TopicPartition(name, number, OFFSET_BEGINNING)
+            for name in names
+            for number in range(topics.partitions)
+        ]
+    )
+    return reader
