@@ -4,8 +4,18 @@ import time
 
 import pytest
 
-from tests.contract.harness import Bench, join, outgoing, owned_by, polls, records, values
-from worker.errors import MembershipLost
+from tests.contract.harness import (
+    Bench,
+    join,
+    outgoing,
+    owned_by,
+    poll,
+    polls,
+    records,
+    silence,
+    values,
+)
+from worker.errors import MembershipLost, SlotTaken
 from worker.kafka.broker import Broker, Membership, Position
 from worker.messages import Partition
 
@@ -57,13 +67,73 @@ def test_a_member_that_leaves_hands_over_at_once(bench: Bench) -> None:
 
 
 def test_a_process_takes_the_place_of_its_dead_self(bench: Bench) -> None:
-    """A restart after kill -9 is no reason for the group to wait for a session's end."""
+    """With the same partitions, and nobody else hears of it: the generation is the same."""
     dead, other = bench.connect("a"), bench.connect("b")
-    join(dead, other)
+    _, before = join(dead, other)
     dead.close(5.0, leave=False)
     started_s = time.monotonic()
-    join(bench.connect("a"), other)
+    new = bench.connect("a")
+    _, after = join(new, other)
     assert time.monotonic() - started_s < MOVED_S_MAX
+    assert owned_by(new) == owned_by(dead)
+    assert after == before
+
+
+def test_a_process_takes_up_what_its_dead_self_had_to_give_up(bench: Bench) -> None:
+    """It died before it rejoined: nobody owns the partition, and its successor never did."""
+    dead, other = bench.connect("a"), bench.connect("b")
+    join(dead)
+    for found in polls(dead, other):
+        if found[0].revoked:
+            break
+    dead.close(5.0, leave=False)
+    new = bench.connect("a")
+    join(new, other)
+    assert owned_by(new) | owned_by(other) == both(bench)
+
+
+def test_a_process_whose_place_is_taken_commits_nothing_and_is_told(bench: Bench) -> None:
+    """Kafka goes on giving it records: by its commits, and soon by polling, it learns why not."""
+    first = bench.connect("a")
+    (stale,) = join(first)
+    second = bench.connect("a")
+    (membership,) = join(second)
+    wanted = {Partition(bench.posts, 0): Position(5)}
+    with pytest.raises(SlotTaken, match="slot taken"):
+        first.mark(wanted, stale, 5.0)
+    first.begin(5.0).abort(5.0)  # its producer is fenced, too: the next is a new one
+    with pytest.raises(SlotTaken, match="slot taken"):
+        first.begin(5.0).offsets(wanted, stale, 5.0)
+    with pytest.raises(SlotTaken, match="slot taken"):
+        for _ in polls(first):
+            pass
+    first.close(5.0, leave=True)
+    assert second.committed(wanted, 5.0) == {}
+    second.mark(wanted, membership, 5.0)
+    assert second.committed(wanted, 5.0) == wanted
+
+
+def test_a_process_that_leaves_takes_nobody_elses_place_away(bench: Bench) -> None:
+    """One that never joined and one that was fenced leave the member of their slot alone."""
+    fenced = bench.connect("a")
+    join(fenced)
+    member = bench.connect("a")
+    join(member)
+    bench.connect("a").close(5.0, leave=True)
+    fenced.close(5.0, leave=True)
+    silence(member)
+    assert owned_by(member) == both(bench)
+    assert poll(member).membership is not None
+
+
+def test_a_member_that_stops_without_leaving_keeps_its_partitions(bench: Bench) -> None:
+    """So that a rolling restart moves none."""
+    first, second = bench.connect("a"), bench.connect("b")
+    join(first, second)
+    second.close(5.0, leave=False)
+    before = owned_by(first).copy()
+    assert silence(first) == []
+    assert owned_by(first) == before
 
 
 def test_a_stale_membership_commits_nothing(bench: Bench) -> None:

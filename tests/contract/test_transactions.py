@@ -3,8 +3,8 @@
 import pytest
 
 from tests.contract.harness import Bench, join, outgoing, records, silence, values
-from worker.errors import InDoubt, MembershipLost, TransactionAborted, Unavailable
-from worker.kafka.broker import Ends, Position
+from worker.errors import InDoubt, MembershipLost, SlotTaken, TransactionAborted, Unavailable
+from worker.kafka.broker import Broker, Ends, Position, Transaction
 from worker.messages import Partition
 
 
@@ -138,6 +138,41 @@ def test_a_fenced_process_goes_on_with_a_new_producer(bench: Bench) -> None:
     transaction.settle(5.0)
     transaction.commit(5.0)
     assert values(records(bench.connect(), 1)) == [b"sent again"]
+
+
+def test_a_process_that_is_fenced_again_at_once_shares_its_slot(bench: Bench) -> None:
+    """No timeout explains it: another process makes producers of the same id, too."""
+    first, second = bench.connect("slot"), bench.connect("slot")
+    with pytest.raises(TransactionAborted):
+        write_one(first, bench.posts)
+    left = first.begin(5.0)  # by a new producer, which fences the other's
+    with pytest.raises(TransactionAborted):
+        write_one(second, bench.posts)
+    second.begin(5.0)
+    with pytest.raises(SlotTaken, match="slot taken"):
+        write(left, bench.posts)
+
+
+def test_a_fence_long_ago_says_nothing_of_the_next(bench: Bench) -> None:
+    """A committed transaction in between shows that the slot was nobody else's."""
+    old = bench.connect("slot")
+    for _ in range(2):
+        bench.connect("slot")
+        with pytest.raises(TransactionAborted):
+            write_one(old, bench.posts)
+        write_one(old, bench.posts)
+
+
+def write_one(broker: Broker, topic: str) -> None:
+    """Write a record in a transaction of its own."""
+    write(broker.begin(5.0), topic)
+
+
+def write(transaction: Transaction, topic: str) -> None:
+    """Write a record and commit it."""
+    transaction.send(outgoing(topic, b"1"))
+    transaction.settle(5.0)
+    transaction.commit(5.0)
 
 
 def test_a_transaction_that_was_never_ended_is_aborted_by_the_next(bench: Bench) -> None:

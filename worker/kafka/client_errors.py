@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 import kafka.errors as client
 
-from worker.errors import BrokerError, MembershipLost, NotAuthorized, SlotTaken, Unavailable
+from worker.errors import BrokerError, MembershipLost, NotAuthorized, Unavailable
+from worker.kafka.fences import taken
 
 _MEMBERSHIP = (
     client.CommitFailedError,
@@ -39,7 +40,7 @@ def translate(
     `operation` is what a topic was needed for, `name` what the error is about if it does not say.
     """
     if isinstance(error, client.FencedInstanceIdError):
-        return SlotTaken(f"{doing}: another process runs under this slot's id; stop one of them")
+        return taken(name or "this slot's id", doing)
     refused = _refused(error)
     if refused is not None:
         return _forbidden(refused, doing, operation, name)

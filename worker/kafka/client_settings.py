@@ -18,10 +18,13 @@ class ClientSettings:
     """Where Kafka is, who this client is, how long it waits, and whom it trusts.
 
     `slot_id` is stable per slot of an instance: it is the transactional id, so that a restarted
-    worker fences and aborts what its dead self left open. `topic` is the one that is consumed;
+    worker fences and aborts what its dead self left open, and the `group.instance.id`, so that it
+    takes its dead self's place in the group. `topic` is the one that is consumed;
     `written_topics` are looked at when it connects, whether they may be written.
     The timeouts nest: a record is given up before its transaction is, a transaction before its
     member is. Else a broker that comes back finds a transaction whose owner is gone.
+
+    `metadata_max_age_ms` is how long a change of the topic may stay unseen.
 
     Raises ValueError, naming both settings, when they do not nest.
     """
@@ -36,6 +39,7 @@ class ClientSettings:
     transaction_timeout_ms: int = 10_000
     session_timeout_ms: int = 15_000
     max_poll_interval_ms: int = 30_000
+    metadata_max_age_ms: int = 30_000
     security: SecuritySettings = BLIND
     written_topics: tuple[str, ...] = ()
 

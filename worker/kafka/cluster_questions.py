@@ -1,12 +1,13 @@
 """Small questions to the cluster that kafka-python's consumer has no bounded call for."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 import kafka.errors as client
 from kafka.protocol.admin import DescribeConfigsRequest, DescribeGroupsRequest
 from kafka.protocol.consumer import LeaveGroupRequest, OffsetCommitRequest
+from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 from kafka.protocol.metadata import MetadataRequest
 from kafka.structs import ConsumerGroupMetadata
 
@@ -98,43 +99,50 @@ class ClusterQuestions:
             for topic in answer.topics:
                 for partition in topic.partitions:
                     if partition.error_code:
-                        self._refused(client.for_code(partition.error_code), topic.name)
+                        self._refused(client.for_code(partition.error_code), topic.name, member)
 
-    def send_away(self, group: str, client_id: str, timeout_s: float) -> None:
-        """Take members of this client id out of the group: dead selves, whose sessions live on.
+    def free_unowned(self, group: str, slot_id: str, partitions: int, timeout_s: float) -> None:
+        """Send a slot's dead self away where some of the partitions have no owner.
 
-        Else the whole group waits for the session of a killed worker to end before it can share
-        out the partitions anew.
+        It had to give them up and died before it rejoined: its successor takes its place in the
+        same generation, without a word to the group, and they would be owned by nobody.
 
         Raises:
             NotAuthorized: the group may not be joined.
         """
-        with answered(self._manager, "looking for members left behind"):
-            described, node = self._described(group, timeout_s)
-            for found in described.groups:
-                if not _allows(found.authorized_operations, "Read"):
-                    raise forbidden("group", group, "Read", f"looking up group {group!r}")
-            dead = [
-                member.member_id
-                for found in described.groups
-                for member in found.members
-                if member.client_id == client_id
-            ]
-            if dead:
-                self._ask(_leave_request(group, dead), node, timeout_s)
+        with answered(self._manager, f"looking up group {group!r}"):
+            found = self._described(group, timeout_s)
+            if not _allows(found.authorized_operations, "Read"):
+                raise forbidden("group", group, "Read", f"looking up group {group!r}")
+            dead = any(member.group_instance_id == slot_id for member in found.members)
+            if dead and found.group_state == "Stable" and _owned(found) < partitions:
+                self.leave(group, slot_id, "", timeout_s)
 
-    def _described(self, group: str, timeout_s: float) -> tuple[Any, Any]:
-        """Ask the group's coordinator about it, again while that one is not ready; and give both.
+    def leave(self, group: str, slot_id: str, member_id: str, timeout_s: float) -> None:
+        """Take a static member out of the group, as the admin's `remove_group_members` does.
+
+        With its `member_id` only if it still holds its slot; without, whoever does.
+        """
+        with answered(self._manager, "leaving the group"):
+            node = self._coordinator_node(timeout_s)
+            self._ask(_leave_request(group, slot_id, member_id), node, timeout_s)
+
+    def is_current(self, member: ConsumerGroupMetadata) -> bool:
+        """Whether this process is that member still; after a rejoin it is another."""
+        return bool(self._coordinator._generation.member_id == member.member_id)  # noqa: SLF001
+
+    def _described(self, group: str, timeout_s: float) -> Any:
+        """Ask the group's coordinator about it, again while that one is not ready.
 
         When it is not ready in time, it has told of no members and no rights.
         """
         deadline_s = time.monotonic() + timeout_s
         while True:
             node = self._coordinator_node(timeout_s)
-            answer = self._ask(_describe_request(group), node, timeout_s)
-            error = client.for_code(answer.groups[0].error_code)
+            (found,) = self._ask(_describe_request(group), node, timeout_s).groups
+            error = client.for_code(found.error_code)
             if error not in _NOT_READY or time.monotonic() > deadline_s:
-                return answer, node
+                return found
             self._coordinator.coordinator_dead(error())
             time.sleep(_RETRY_S)
 
@@ -144,7 +152,9 @@ class ClusterQuestions:
             raise Unavailable("the coordinator of the group is not known: no broker answers")
         return self._coordinator.coordinator()
 
-    def _refused(self, error: Any, topic: str) -> NoReturn:
+    def _refused(self, error: Any, topic: str, member: ConsumerGroupMetadata) -> NoReturn:
+        if error is client.FencedInstanceIdError and not self.is_current(member):
+            raise client.CommitFailedError
         if error is client.TopicAuthorizationFailedError:
             raise error({topic})
         if error in (client.NotCoordinatorError, client.CoordinatorNotAvailableError):
@@ -169,15 +179,19 @@ def _describe_request(group: str) -> DescribeGroupsRequest:
     return DescribeGroupsRequest(max_version=5, groups=[group], include_authorized_operations=True)
 
 
-def _leave_request(group: str, members: Sequence[str]) -> LeaveGroupRequest:
+def _leave_request(group: str, slot_id: str, member_id: str) -> LeaveGroupRequest:
     identity = LeaveGroupRequest.MemberIdentity
-    return LeaveGroupRequest(
-        group_id=group,
-        member_id=members[0],
-        members=[
-            identity(member_id=each, group_instance_id=None, reason="its process is dead")
-            for each in members
-        ],
+    left = identity(member_id=member_id, group_instance_id=slot_id, reason="its process ends")
+    # Before version 3 there are no static members.
+    return LeaveGroupRequest(min_version=3, group_id=group, member_id=member_id, members=[left])
+
+
+def _owned(group: Any) -> int:
+    """Count the partitions that the members of a stable group own."""
+    return sum(
+        len(ConsumerProtocolAssignment.decode(member.member_assignment).partitions())
+        for member in group.members
+        if member.member_assignment
     )
 
 

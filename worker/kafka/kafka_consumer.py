@@ -20,6 +20,7 @@ from worker.kafka.client_settings import ClientSettings
 from worker.kafka.connections import answered, distrust
 from worker.kafka.exact_records import ExactRecords
 from worker.kafka.ownership import Ownership
+from worker.kafka.slot_watch import SlotWatch
 from worker.messages import Partition, Record
 
 # A member learns from a heartbeat that others wait for it: partitions move no faster than this.
@@ -39,6 +40,7 @@ def consumer_config(settings: ClientSettings) -> dict[str, Any]:
         "bootstrap_servers": settings.bootstrap_servers.split(","),
         "client_id": settings.slot_id,
         "group_id": settings.group,
+        "group_instance_id": settings.slot_id,
         "partition_assignment_strategy": (CooperativeStickyAssignor,),
         # Offsets go with the transaction, and never by themselves.
         "enable_auto_commit": False,
@@ -51,6 +53,7 @@ def consumer_config(settings: ClientSettings) -> dict[str, Any]:
         "max_poll_interval_ms": settings.max_poll_interval_ms,
         "bootstrap_timeout_ms": bootstrap_timeout_ms(settings),
         "heartbeat_interval_ms": HEARTBEAT_MS,
+        "metadata_max_age_ms": settings.metadata_max_age_ms,
         "fetch_max_wait_ms": FETCH_WAIT_MS,
         "fetch_max_bytes": FETCH_BYTES_MAX,
         "retry_backoff_ms": RETRY_BACKOFF_MS,
@@ -111,6 +114,7 @@ class GroupConsumer:
         self._positions: dict[Partition, int] = {}
         self._stopped: set[Partition] = set()
         self._silent_since_s: float | None = None
+        self._slot = SlotWatch(self._coordinator, settings.slot_id)
         consumer.subscribe([settings.topic], listener=_Listener(self._ownership))
         with answered(
             consumer._manager,  # noqa: SLF001
@@ -125,7 +129,11 @@ class GroupConsumer:
             )
 
     def poll(self, timeout_s: float, records_max: int) -> Polled:
-        """Poll once; a partition that cannot be read is raised once, and stopped."""
+        """Poll once; a partition that cannot be read is raised once, and stopped.
+
+        Raises SlotTaken when another process has taken this member's place.
+        """
+        self._slot.demand()
         if self._coordinator.rejoining:
             with self._answered("joining the group"):
                 self._consumer._net.run(self._finish_join)  # noqa: SLF001
@@ -191,18 +199,24 @@ class GroupConsumer:
             high = self._all_ends.end_offsets(wanted, timeout_s * 1_000)
         return {Partition(*each): Ends(stable[each], high[each]) for each in wanted}
 
-    def close(self, timeout_s: float, *, leave: bool) -> None:
-        """Close within `timeout_s`, whatever the broker does; `leave` tells the group."""
-        closing = self._leave if leave else self._vanish
-        bounded(lambda: closing(timeout_s), timeout_s, "closing the consumer")
+    @property
+    def member_id(self) -> str | None:
+        """Give this member's id: empty while the answer is out, None where there is none to come.
 
-    def _leave(self, timeout_s: float) -> None:
-        self._consumer.close(autocommit=False, timeout_ms=timeout_s * 1_000)
+        Of a join whose answer is out only the slot's id is known to both sides.
+        """
+        if self._consumer._closed:  # noqa: SLF001
+            return None
+        asked = self._coordinator._join_task is not None  # noqa: SLF001
+        return self._slot.member_id or ("" if asked else None)
 
-    def _vanish(self, _timeout_s: float) -> None:
-        self._coordinator._close_heartbeat()  # noqa: SLF001 -- close() would leave the group.
-        self._consumer._closed = True  # noqa: SLF001
-        self._consumer._client.close()  # noqa: SLF001
+    def close(self, timeout_s: float) -> None:
+        """Close within `timeout_s`, whatever the broker does; a static member leaves no group."""
+
+        def close() -> None:
+            self._consumer.close(autocommit=False, timeout_ms=timeout_s * 1_000)
+
+        bounded(close, timeout_s, "closing the consumer")
 
     async def _finish_join(self) -> None:
         """Take what a join came to after the poll that began it was over; on the IO thread.

@@ -18,6 +18,7 @@ from worker.errors import (
     InDoubt,
     LinkRefused,
     MembershipLost,
+    SlotTaken,
     TransactionAborted,
     Unavailable,
 )
@@ -26,6 +27,7 @@ from worker.kafka.client_errors import reason, translate, translated
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.cluster_questions import ClusterQuestions
 from worker.kafka.connections import connected
+from worker.kafka.fences import Fences
 from worker.kafka.record_batches import OutgoingBatch
 from worker.messages import Outgoing, Partition, Receipt
 
@@ -86,6 +88,7 @@ class Slot:
         self._targets: dict[str, Target] = {}
         self._turn = itertools.count()
         self._last: KafkaTransaction | None = None
+        self.fences = Fences(settings.slot_id)
         self._refusal: LinkRefused | None = None
         self._refused_until_s = 0.0
 
@@ -183,6 +186,7 @@ class KafkaTransaction:
         self._handed_over: dict[int, ProducerBatch] = {}
         self._sent: list[tuple[Partition, OutgoingBatch, int]] = []
         self._marks: tuple[Mapping[Partition, Position], Membership] | None = None
+        self._begun_s = time.monotonic()
         self.is_open = True
 
     def begin(self) -> None:
@@ -251,12 +255,19 @@ class KafkaTransaction:
             TopicPartition(*partition): OffsetAndMetadata(position.offset, position.note, -1)
             for partition, position in positions.items()
         }
-        self._step(
-            lambda: self._manager.send_offsets_to_transaction(wanted, membership),
-            timeout_s,
-            "adding offsets to the transaction",
-            TransactionAborted,
-        )
+        member: Any = membership
+        try:
+            self._step(
+                lambda: self._manager.send_offsets_to_transaction(wanted, member),
+                timeout_s,
+                "adding offsets to the transaction",
+                TransactionAborted,
+            )
+        except SlotTaken as fenced:
+            # A member that was out of the group for long and joined again has fenced itself.
+            if self._questions.is_current(member):
+                raise
+            raise MembershipLost("adding offsets: this member has joined anew since") from fenced
 
     def commit(self, timeout_s: float) -> None:
         """Commit, or raise InDoubt: after that only the committed offsets know."""
@@ -271,6 +282,7 @@ class KafkaTransaction:
             self._slot.discard()
             raise InDoubt("committing: the producer lost its place in the middle of it")
         self.is_open = False
+        self._slot.fences.none()
 
     def abort(self, timeout_s: float) -> None:
         """Abort, so that readers need not wait for the timeout; then throw the producer away.
@@ -345,6 +357,10 @@ class KafkaTransaction:
         """Throw the producer away and say why; the error that came first is the true one."""
         first = self._manager.last_error or error
         self._slot.discard()
+        if isinstance(first, client.ProducerFencedError | client.InvalidProducerEpochError):
+            age_s = time.monotonic() - self._begun_s
+            timeout_s = self._slot.settings.transaction_timeout_ms / 1_000
+            self._slot.fences.another(explained=age_s >= timeout_s)
         if otherwise is InDoubt and not isinstance(first, client.AuthorizationError):
             return InDoubt(f"{doing}: {reason(first)}")
         name = self._slot.settings.slot_id

@@ -1,12 +1,13 @@
 """The broker seam on kafka-python: `connect` gives a member of the group with its producer."""
 
+import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from kafka import KafkaConsumer
 
-from worker.errors import Unavailable
+from worker.errors import BrokerError, Unavailable
 from worker.kafka.broker import Broker, Ends, Membership, Polled, Position, Transaction
 from worker.kafka.client_errors import quieten
 from worker.kafka.client_settings import ClientSettings
@@ -16,12 +17,16 @@ from worker.kafka.kafka_consumer import GroupConsumer, consumer_config
 from worker.kafka.kafka_producer import Slot
 from worker.messages import Partition
 
+# To find the coordinator, and to ask it.
+LEAVING_STEPS: Final = 2
+CLOSE_S_MIN: Final = 0.1
+
 
 def connect(settings: ClientSettings) -> Broker:
     """Connect, and see that the topic exists; the group is joined by polling.
 
-    A slot belongs to one process: the member that a dead one left in the group is sent away, and
-    the transaction that it left open is aborted. Else others wait for its timeouts.
+    A slot belongs to one process: this one takes the place of a dead one in the group, and aborts
+    the transaction that it left open. Else others wait for its timeouts.
 
     Raises:
         Unavailable: nobody answers, within five seconds.
@@ -37,10 +42,10 @@ def connect(settings: ClientSettings) -> Broker:
     questions = ClusterQuestions(consumer)
     try:
         timeout_s = settings.request_timeout_ms / 1_000
-        questions.partitions(settings.topic, timeout_s, "Read")
+        count = questions.partitions(settings.topic, timeout_s, "Read")
         for topic in settings.written_topics:
             questions.partitions(topic, timeout_s, "Write")
-        questions.send_away(settings.group, settings.slot_id, timeout_s)
+        questions.free_unowned(settings.group, settings.slot_id, count, timeout_s)
         slot = Slot(settings, questions)
         with suppress(Unavailable):  # Then the first transaction does it.
             slot.take_over(timeout_s)
@@ -101,6 +106,17 @@ class KafkaPython:
 
     def close(self, timeout_s: float, *, leave: bool) -> None:
         """Close producer and consumer; what does not close in time is left to the process's end."""
+        deadline_s = time.monotonic() + timeout_s
         self._slot.discard()
+        if leave:
+            with suppress(BrokerError):
+                self._leave(timeout_s / LEAVING_STEPS)
         with suppress(Unavailable):
-            self._member.close(timeout_s, leave=leave)
+            self._member.close(max(CLOSE_S_MIN, deadline_s - time.monotonic()))
+
+    def _leave(self, timeout_s: float) -> None:
+        """Leave the group; kafka-python lets a static member stay until its session ends."""
+        member_id = self._member.member_id
+        if member_id is not None:
+            settings = self._slot.settings
+            self._questions.leave(settings.group, settings.slot_id, member_id, timeout_s)

@@ -30,6 +30,7 @@ class _Producer:
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.timed_out = False
         self.group = ""
         self.written: Written | None = None
         self.positions: dict[Partition, Position] = {}
@@ -45,11 +46,11 @@ class MemoryCluster:
         wait: Wait | None = None,
     ) -> None:
         self.changed = threading.Condition(threading.RLock())
-        self.record_bytes_max = record_bytes_max
         self.wait = wait or self.changed.wait_for
+        self.record_bytes_max = record_bytes_max
+        self.leaderless: set[Partition] = set()
         self._logs: dict[str, list[PartitionLog]] = {}
         self._groups: dict[str, MemoryGroup] = {}
-        self.leaderless: set[Partition] = set()
         self._producers: dict[str, _Producer] = {}
         for topic, partitions in (topics or {}).items():
             self.create_topic(topic, partitions)
@@ -60,7 +61,7 @@ class MemoryCluster:
         """Connect a process; UnknownTopic when its topic does not exist."""
         with self.changed:
             self.partitions_of(settings.topic)
-            self.group(settings.group, settings.topic).send_away(settings.slot_id)
+            self.group(settings.group, settings.topic).free_unowned(settings.slot_id)
             broker = MemoryBroker(self, settings)
             broker.take_over()
             self.changed.notify_all()
@@ -97,8 +98,6 @@ class MemoryCluster:
         with self.changed:
             self.log(partition).trim(offset)
 
-    # Time that passes.
-
     def take_leader(self, partition: Partition) -> None:
         """Let transactions write no record there any more until `give_leader`: theirs time out."""
         with self.changed:
@@ -108,6 +107,8 @@ class MemoryCluster:
         """Let records be written there again."""
         with self.changed:
             self.leaderless.discard(partition)
+
+    # Time that passes.
 
     def evict(self, broker: MemoryBroker) -> None:
         """Let a member's session time out."""
@@ -123,6 +124,7 @@ class MemoryCluster:
             for slot_id, producer in self._producers.items():
                 if producer.written is not None:
                     self.fence(slot_id)
+                    producer.timed_out = True
 
     # What brokers of this cluster use, under its lock.
 
@@ -146,6 +148,7 @@ class MemoryCluster:
         """Give a transactional id to a new producer: abort what the old one left open."""
         producer = self._producers.setdefault(slot_id, _Producer())
         producer.epoch += 1
+        producer.timed_out = False
         if producer.written is not None:
             self.end(slot_id, Fate.ABORTED)
         return producer.epoch
@@ -153,6 +156,10 @@ class MemoryCluster:
     def epoch(self, slot_id: str) -> int:
         """Give the epoch of a transactional id's newest producer."""
         return self._producers[slot_id].epoch if slot_id in self._producers else 0
+
+    def has_timed_out(self, slot_id: str) -> bool:
+        """Whether the coordinator gave the last transaction up, and nobody took the id over."""
+        return slot_id in self._producers and self._producers[slot_id].timed_out
 
     def open(self, slot_id: str, group: str, written: Written) -> None:
         """Note a transaction that has written something."""

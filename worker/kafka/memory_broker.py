@@ -7,12 +7,14 @@ from worker.errors import (
     InDoubt,
     MembershipLost,
     OffsetOutOfRange,
+    SlotTaken,
     TransactionAborted,
     Unavailable,
     Undecodable,
 )
 from worker.kafka.broker import Ends, Membership, Polled, Position, TooLarge
 from worker.kafka.client_settings import ClientSettings
+from worker.kafka.fences import Fences
 from worker.kafka.memory_group import Proof
 from worker.kafka.memory_log import Fate, Written
 from worker.kafka.ownership import Ownership
@@ -37,6 +39,7 @@ class MemoryBroker:
         self._paused: set[Partition] = set()
         self._stopped: set[Partition] = set()
         self._epoch: int | None = None
+        self._fences = Fences(settings.slot_id)
         self._open: MemoryTransaction | None = None
 
     @property
@@ -145,6 +148,15 @@ class MemoryBroker:
     def finished(self) -> None:
         """Keep the producer for the next transaction."""
         self._open = None
+        self._fences.none()
+
+    def fenced(self) -> None:
+        """Note that another producer has the id, or that the transaction timed out.
+
+        Raises:
+            SlotTaken: another has it again, and no timeout explains that.
+        """
+        self._fences.another(explained=self._cluster.has_timed_out(self._settings.slot_id))
 
     def _poll_once(self, records_max: int) -> list[Record]:
         self._find_out_whether_lost()
@@ -159,6 +171,7 @@ class MemoryBroker:
 
     def _find_out_whether_lost(self) -> None:
         """Join at first; join again, with nothing, when the group has sent this member away."""
+        self._group.demand_slot(self._member, "polling")
         if self._member is None or not self._group.has(self._member):
             self._give_up(self._ownership.owned)
             self._ownership.lose(self._ownership.owned)
@@ -273,7 +286,7 @@ class MemoryTransaction:
                 return
             try:
                 self._cluster.group(self._settings.group, self._settings.topic).check(self._proof)
-            except MembershipLost:
+            except (MembershipLost, SlotTaken):
                 self._die()
                 raise
             self._cluster.open(self._settings.slot_id, self._settings.group, self._written)
@@ -293,6 +306,14 @@ class MemoryTransaction:
                 self._end(lambda: self._cluster.end(self._settings.slot_id, Fate.ABORTED))
             self._die()
 
+    def _write(self, partition: Partition, outgoing: Outgoing) -> bool:
+        """Write a record, and say whether it could be."""
+        if partition in self._cluster.leaderless:
+            return False
+        offset = self._cluster.log(partition).append(outgoing, self._written)
+        self._receipts.append(Receipt(partition, offset))
+        return True
+
     def _commit_now(self) -> None:
         if self._written is not None:
             self._cluster.end(self._settings.slot_id, Fate.COMMITTED)
@@ -301,18 +322,13 @@ class MemoryTransaction:
         if self._proof is not None:
             try:
                 group.check(self._proof)
+            except SlotTaken:
+                self._die()
+                raise
             except MembershipLost as error:
                 self._die()
                 raise InDoubt(str(error)) from error
         group.committed.update(self._positions)
-
-    def _write(self, partition: Partition, outgoing: Outgoing) -> bool:
-        """Write a record, and say whether it could be."""
-        if partition in self._cluster.leaderless:
-            return False
-        offset = self._cluster.log(partition).append(outgoing, self._written)
-        self._receipts.append(Receipt(partition, offset))
-        return True
 
     def _end(self, work: Callable[[], None]) -> None:
         work()
@@ -326,6 +342,7 @@ class MemoryTransaction:
         newest = self._cluster.epoch(self._settings.slot_id)
         if self._epoch is not None and self._epoch != newest:
             self._die()
+            self._broker.fenced()
             raise otherwise("another producer has taken over the transactional id")
 
     def _die(self) -> None:

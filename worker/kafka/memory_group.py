@@ -3,6 +3,9 @@
 As in Kafka a generation begins when every member has rejoined, which it does by polling. A
 partition that is to move is first taken from its owner, and given to the next in the generation
 after: nobody ever owns what another may still be working on.
+
+Members are static: one that joins under the slot of another takes its place, with what it owned
+and without a new generation, and fences it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +13,7 @@ from dataclasses import dataclass, field
 
 from worker.errors import MembershipLost
 from worker.kafka.broker import Position
+from worker.kafka.fences import taken
 from worker.messages import Partition
 
 
@@ -39,15 +43,28 @@ class MemoryGroup:
     generation: int = 0
     committed: dict[Partition, Position] = field(default_factory=dict)
     _members: dict[int, Member] = field(default_factory=dict)
+    _fenced: dict[int, str] = field(default_factory=dict)
     _rebalancing: bool = False
     _joined_ever: int = 0
 
     def join(self, slot_id: str) -> int:
-        """Take in a new member and give its id."""
+        """Take in a member and give its id: a new one, or the successor of its slot's last."""
         self._joined_ever += 1
-        self._members[self._joined_ever] = Member(slot_id)
-        self._rebalance()
-        return self._joined_ever
+        joined, me = self._joined_ever, Member(slot_id)
+        last = self.holder(slot_id)
+        if last is None:
+            self._members[joined] = me
+            self._rebalance()
+            return joined
+        self._fenced[last] = slot_id
+        before = self._members[last]
+        if not self._rebalancing:
+            me.given = before.owned if before.given is None else before.given
+        self._members = {
+            joined if member == last else member: me if member == last else each
+            for member, each in self._members.items()
+        }
+        return joined
 
     def leave(self, member: int) -> None:
         """Let a member go, or send it away: its partitions are free at once."""
@@ -55,15 +72,35 @@ class MemoryGroup:
             self._rebalance()
             self._complete()
 
-    def send_away(self, slot_id: str) -> None:
-        """Let go who joined under a slot: a dead process, since a slot belongs to one."""
-        for member, each in list(self._members.items()):
-            if each.slot_id == slot_id:
-                self.leave(member)
+    def holder(self, slot_id: str) -> int | None:
+        """Give the member that holds a slot."""
+        return next((m for m, each in self._members.items() if each.slot_id == slot_id), None)
+
+    def free_unowned(self, slot_id: str) -> None:
+        """Send a slot's dead member away where partitions wait for it to rejoin.
+
+        It had to give up some and died before it rejoined: its successor, which takes its place
+        in this generation, would not know of them.
+        """
+        given = [
+            each.owned if each.given is None else each.given for each in self._members.values()
+        ]
+        dead = self.holder(slot_id)
+        if (
+            dead is not None
+            and not self._rebalancing
+            and sum(map(len, given)) < len(self.partitions)
+        ):
+            self.leave(dead)
 
     def has(self, member: int) -> bool:
         """Whether the group still counts on this member."""
         return member in self._members
+
+    def demand_slot(self, member: int | None, doing: str) -> None:
+        """Raise SlotTaken when another member has taken this one's place."""
+        if member in self._fenced:
+            raise taken(self._fenced[member], doing)
 
     def poll(self, member: int) -> frozenset[Partition]:
         """Let a member rejoin where the group is rebalancing, and give what it owns."""
@@ -88,7 +125,8 @@ class MemoryGroup:
         return Proof(member, self.generation)
 
     def check(self, proof: Proof) -> None:
-        """Raise MembershipLost unless this member is in this generation."""
+        """Raise MembershipLost unless this member is in this generation, SlotTaken if fenced."""
+        self.demand_slot(proof.member, "committing offsets")
         if proof.member not in self._members:
             raise MembershipLost("the group has sent this member away")
         if proof.generation != self.generation:

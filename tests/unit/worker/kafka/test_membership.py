@@ -52,7 +52,11 @@ class SilentConsumer:
         self._net = quiet
         self._client = None
         self._cluster = SimpleNamespace(request_update=lambda: None)
-        self._coordinator = SimpleNamespace(rejoining=False, coordinator_unknown=lambda: True)
+        self._coordinator = SimpleNamespace(
+            rejoining=False,
+            coordinator_unknown=lambda: True,
+            _handle_heartbeat_response=lambda *_: None,
+        )
         self._fetcher = SimpleNamespace(_next_partition_records=None)
         self._subscription = SimpleNamespace(assignment={})
 

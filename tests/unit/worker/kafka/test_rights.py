@@ -38,9 +38,9 @@ def test_a_coordinator_that_is_not_ready_is_asked_again() -> None:
     questions._coordinator = SimpleNamespace(coordinator_dead=lambda _: None)
     questions._ask = lambda *_: next(answers)
     with pytest.raises(NotAuthorized, match="forbids Read on group tuwen"):
-        questions.send_away("tuwen", "slot-0", 5.0)
+        questions.free_unowned("tuwen", "slot-0", 1, 5.0)
     questions._ask = lambda *_: answered(16, None)
-    questions.send_away("tuwen", "slot-0", 0.0)
+    questions.free_unowned("tuwen", "slot-0", 1, 0.0)
 
 
 def transaction() -> Any:

@@ -20,6 +20,7 @@ def test_an_emptied_fetch_is_gone_before_the_client_is_polled() -> None:
         raise Polled(fetcher._next_partition_records)
 
     member = cast("Any", object.__new__(GroupConsumer))
+    member._slot = SimpleNamespace(demand=lambda: None)
     member._coordinator = SimpleNamespace(rejoining=False)
     member._fetcher = fetcher
     member._consumer = SimpleNamespace(poll=poll, _manager=None)
