@@ -1,9 +1,11 @@
 """Strings and pixels to scores: host work first, then the graphs, wired by tensor name."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,15 +13,16 @@ from features.ngrams import Counts, Ints
 from features.text import TextVectoriser
 from inference.bundle import Bundle
 from inference.graph import NUMPY_TYPES, Arrays, Graph
+from inference.pictures import NO_PICTURES, Pictures, SeenLayout, pictures
 from inference.wiring import COUNTS, IDS, PIXELS, PRESENT, SCORES, TOKENS, WEIGHTS
 from schemas.manifest import Manifest, TensorSpec
 from schemas.verdict import Modality
 
-IMAGES_MAX: Final = 8
-"""Images in one run of the graph: more fall out of the processor's cache."""
-
 CELLS_MAX: Final = 16_384
 """Rows times ids in one run of the text graph; a longer row runs alone."""
+
+Run = tuple[Ints, Ints | slice, Arrays]
+"""Rows of the batch, which rows of a graph's outputs are theirs, and the graph's inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,11 @@ class TextChunk:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """A batch ready for the graphs. `pixels` uint8[n,H,W,C] belong to `image_rows`."""
+    """A batch ready for the graphs."""
 
     present: NDArray[np.bool_]
     text: tuple[TextChunk, ...]
-    image_rows: Ints
-    pixels: NDArray[np.uint8] | None
+    pictures: Pictures
 
     @property
     def rows(self) -> int:
@@ -47,11 +49,16 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """`scores` float32[N,K] sum to 1; `present` bool[N,M] says what they rest on."""
+    """`scores` float32[N,K] sum to 1; `present` bool[N,M] says what they rest on.
+
+    `pictures` are the batch's, each once: a row that has it, and float32[W], all that fusion needs
+    of it. `Classifier.features` takes that for a later post in the place of its pixels.
+    """
 
     scores: NDArray[np.float32]
     present: NDArray[np.bool_]
     weights: NDArray[np.float32] | None
+    pictures: Sequence[tuple[int, NDArray[np.float32]]]
 
 
 class Classifier:
@@ -60,12 +67,15 @@ class Classifier:
     def __init__(self, bundle: Bundle) -> None:
         self.manifest: Final[Manifest] = bundle.manifest
         self.labels: Final = bundle.manifest.labels
+        self.identity: Final = hashlib.sha256(msgspec.json.encode(bundle.manifest)).digest()
+        """Tells this bundle from any other: the manifest has the hash of each of its files."""
         self._graphs = bundle.graphs
         self._vectorisers = bundle.vectorisers
         self._tokens = bundle.tokens
         self._columns = {name: m for m, name in enumerate(self.manifest.modalities)}
         fusion = self.manifest.graphs["fusion"]
         self._fusion_inputs = tuple(name for name in fusion.inputs if name != PRESENT)
+        self._seen = SeenLayout(self._fused_of("image"))
         self._fusion_outputs = tuple(n for n in (SCORES, WEIGHTS) if n in fusion.outputs)
 
     def classify(
@@ -75,28 +85,42 @@ class Classifier:
         return self.scores(self.features(texts, pixels))
 
     def features(
-        self, texts: Sequence[str | None], pixels: Sequence[NDArray[np.uint8] | None]
+        self,
+        texts: Sequence[str | None],
+        pixels: Sequence[NDArray[np.uint8] | None],
+        seen: Sequence[NDArray[np.float32] | None] | None = None,
     ) -> Features:
-        """Host work: cut, count, stack. None, or a text of white space alone, is absent."""
-        if len(texts) != len(pixels):
+        """Host work: cut, count, stack. None, or a text of white space alone, is absent.
+
+        Rows that have one and the same array as pixels share a run of the image graph. A row with
+        `seen` float32[W], which this bundle's `Scores.pictures` gave before, needs none.
+        """
+        seen = [None] * len(texts) if seen is None else seen
+        if not len(texts) == len(pixels) == len(seen):
             raise ValueError(f"{len(texts)} texts and {len(pixels)} images are no batch")
         present = np.zeros((len(texts), len(self._columns)), np.bool_)
         if "text" in self._columns:
             present[:, self._columns["text"]] = [_holds(text) for text in texts]
+        images = NO_PICTURES
         if "image" in self._columns:
-            present[:, self._columns["image"]] = [image is not None for image in pixels]
-        text_rows, image_rows = self._rows(present, "text"), self._rows(present, "image")
-        stacked = np.stack([pixels[row] for row in image_rows]) if len(image_rows) else None
-        return Features(present, tuple(self._text_chunks(texts, text_rows)), image_rows, stacked)
+            images = pictures(pixels, seen)
+            present[images.rows, self._columns["image"]] = True
+            present[images.seen_rows, self._columns["image"]] = True
+        text_rows = self._rows(present, "text")
+        return Features(present, tuple(self._text_chunks(texts, text_rows)), images)
 
     def scores(self, features: Features) -> Scores:
         """The fused scores of each row; with nothing present they are the bundle's prior."""
         given = self._outputs(features, self._fusion_inputs)
         found = self._fuse(features, given, self._fusion_outputs)
-        return Scores(found[SCORES], features.present, found.get(WEIGHTS))
+        seen = self._seen.gathered(features.pictures, given)
+        return Scores(found[SCORES], features.present, found.get(WEIGHTS), seen)
 
     def stages(self, features: Features) -> Arrays:
-        """Every output of every graph by name, zeros where a modality is absent."""
+        """Every output of every graph by name, zeros where a modality is absent.
+
+        Of pictures that were seen before there is only what fusion needs.
+        """
         names = [
             name for part in self.manifest.modalities for name in self.manifest.graphs[part].outputs
         ]
@@ -128,6 +152,11 @@ class Classifier:
                 inputs[TOKENS] = tokens[places]
             yield TextChunk(rows[places], inputs)
 
+    def _fused_of(self, part: Modality) -> dict[str, TensorSpec]:
+        """What fusion takes of a modality's graph, in the order that it takes it."""
+        given = self.manifest.graphs[part].outputs if part in self._columns else {}
+        return {name: given[name] for name in self._fusion_inputs if name in given}
+
     def _outputs(self, features: Features, names: Sequence[str]) -> Arrays:
         """The named outputs of the modalities' graphs, by row of the batch."""
         outputs: Arrays = {}
@@ -135,18 +164,17 @@ class Classifier:
             if part in self._graphs:
                 wanted = [n for n in names if n in self.manifest.graphs[part].outputs]
                 outputs |= self._run(part, wanted, runs, features.rows)
+        self._seen.spread(features.pictures, outputs)
         return outputs
 
-    def _run(
-        self, part: str, names: Sequence[str], runs: Iterator[tuple[Ints, Arrays]], rows: int
-    ) -> Arrays:
+    def _run(self, part: str, names: Sequence[str], runs: Iterator[Run], rows: int) -> Arrays:
         specs = self.manifest.graphs[part].outputs
         outputs: Arrays = {name: _zeros(rows, specs[name]) for name in names}
         if names:
             graph: Graph = self._graphs[part]
-            for places, inputs in runs:
+            for places, which, inputs in runs:
                 for name, array in graph.run(inputs, names).items():
-                    outputs[name][places] = array
+                    outputs[name][places] = array[which]
         return outputs
 
     def _fuse(self, features: Features, given: Arrays, outputs: Sequence[str]) -> Arrays:
@@ -189,14 +217,11 @@ def _inputs(
     return inputs
 
 
-def _text_runs(features: Features) -> Iterator[tuple[Ints, Arrays]]:
+def _text_runs(features: Features) -> Iterator[Run]:
     for chunk in features.text:
-        yield chunk.rows, chunk.inputs
+        yield chunk.rows, slice(None), chunk.inputs
 
 
-def _image_runs(features: Features) -> Iterator[tuple[Ints, Arrays]]:
-    if features.pixels is None:
-        return
-    for start in range(0, len(features.image_rows), IMAGES_MAX):
-        stop = start + IMAGES_MAX
-        yield features.image_rows[start:stop], {PIXELS: features.pixels[start:stop]}
+def _image_runs(features: Features) -> Iterator[Run]:
+    for rows, which, pixels in features.pictures.runs():
+        yield rows, which, {PIXELS: pixels}

@@ -9,7 +9,7 @@ from benchmarks.inference import LIMITS, posts
 from benchmarks.quality.figures import Figure, at_most
 from features.images import ImageProblem, decode
 from inference.bundle import Bundle, load
-from inference.classifier import IMAGES_MAX, Classifier, Features
+from inference.classifier import Classifier, Features
 from inference.wiring import PIXELS
 
 RATIO_MAX: Final = 1.3
@@ -51,10 +51,8 @@ def _alone(bundle: Bundle, corpus: Path) -> Callable[[], object]:
         for each in batches:
             for chunk in each.text:
                 text.run(chunk.inputs, ["text.scores"])
-            if each.pixels is not None:
-                for start in range(0, len(each.pixels), IMAGES_MAX):
-                    part = each.pixels[start : start + IMAGES_MAX]
-                    image.run({PIXELS: part}, ["image.scores"])
+            for _, _, pixels in each.pictures.runs():
+                image.run({PIXELS: pixels}, ["image.scores"])
 
     return run
 
