@@ -4,7 +4,8 @@ import logging
 import sys
 import time
 import warnings
-from typing import Final, Literal, TextIO
+from contextlib import suppress
+from typing import Final, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -33,7 +34,7 @@ def configure(
             *_renderers(log_format, stream),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(stream))),
     )
     logging.captureWarnings(True)
     # What Pillow thinks of a stranger's image is in the verdict or the dead letter.
@@ -60,6 +61,23 @@ def _renderers(log_format: str, stream: TextIO) -> list[Processor]:
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
+
+
+class _Lossy:
+    """A stream that loses what cannot be written: a full disk ends the log, and never the work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, or do not; the next line is tried again."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Hand over what was written, or do not."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class Bridge(logging.Handler):

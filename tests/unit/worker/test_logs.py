@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -35,6 +36,26 @@ def test_an_event_is_a_line_of_json_with_its_slot() -> None:
     assert isinstance(event.pop("timestamp"), str)
     assert event == {"event": "分区", "partitions": [1], "level": "info", "slot": 3}
     assert "分区" in stream.getvalue()
+
+
+class FullDisk(io.StringIO):
+    """A file on a disk that has no room for now."""
+
+    full = True
+
+    def flush(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    """An event is lost, and who logged it goes on; later ones are written when there is room."""
+    stream = FullDisk()
+    logs.configure("json", "info", 0, stream)
+    structlog.get_logger().info("lost, or late")
+    stream.full = False
+    structlog.get_logger().info("room again")
+    assert lines(stream)[-1]["event"] == "room again"
 
 
 def test_what_is_below_the_level_is_not_written() -> None:
