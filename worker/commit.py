@@ -9,6 +9,10 @@
     6  commit        everything, or nothing: the broker knows, and the next owner asks it
     7  acknowledge   everything, and this process knows it
 
+A partition that was gained is marked as begun in the same way (`worker.attempts`): its old offset
+with a note, in step 5; only from 7 on are its records worked on. A commit of its own would not do:
+one that timed out could arrive late, and put the offset back behind what was committed since.
+
 Until 7 every outcome stays in the ledger. A transaction that failed is sent again by the next
 one; after a commit that may have happened (`InDoubt`) the broker's own offsets decide which.
 What was left open is aborted by the next `begin` of the slot, in this process or in the one that
@@ -23,6 +27,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from math import ceil
 from typing import Literal
 
@@ -85,7 +90,7 @@ class Committer:
                 continue
             # A flood pays for few transactions, a backlog for fewer; a lone post waits for nothing.
             finished.wait(max(0.0, last_s + self._interval_s - time.monotonic()))
-            if self._ledger.load[0] >= self._backlog:
+            if self._ledger.load[0] >= self._backlog and not self._ledger.marking:
                 longest_s = last_s + BACKLOG_INTERVALS * self._interval_s - time.monotonic()
                 self._ledger.wait_for_more(self._backlog, max(0.0, longest_s))
             last_s = time.monotonic()
@@ -119,13 +124,14 @@ class Committer:
         try:
             self._resolve_doubt()
             ready = self._ledger.ready()
-            if not ready.outcomes:  # the transaction in doubt did commit all of it
+            if not ready:  # the transaction in doubt did commit all of it
                 transaction.abort(self._timeout_s)
                 return 0
             published = [self._send(transaction, outcome) for outcome in ready.outcomes]  # 2
             self._settle(transaction, len(published))  # 3
             membership = self._ledger.vouch(ready, self._settle_s)  # 4
-            transaction.offsets(ready.positions, membership, self._timeout_s)  # 5
+            offsets = {**ready.positions, **ready.marks}
+            transaction.offsets(offsets, membership, self._timeout_s)  # 5
         except BaseException:
             # When this fails too, the next begin aborts it: it fences this producer.
             with suppress(BrokerError):
@@ -160,7 +166,8 @@ class Committer:
         if self._doubt is None:
             return
         doubt, wanted = self._doubt, self._doubt.positions
-        found = self._committed(wanted)
+        found = self._committed(wanted) if wanted else {}
         if all(found.get(p, Position(-1)).offset >= wanted[p].offset for p in wanted):
-            self._acknowledge(doubt, list(doubt.outcomes))
+            # Marks are written once more: that does no harm, and asks for no proof.
+            self._acknowledge(replace(doubt, marks={}), list(doubt.outcomes))
         self._doubt = None

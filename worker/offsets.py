@@ -6,14 +6,18 @@ records are kept in the order of the log and never counted.
 
 Ownership has epochs: a partition that was taken away and came back is another one, and what was
 polled before counts for nothing. Kafka itself checks only that the member is in the group.
+
+Records of a partition that was gained are worked on only once that is written down beside its
+offset, which stays where it is: `worker.attempts` says what for.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
+from itertools import dropwhile, islice
 
+from worker.attempts import SUSPICIOUS, attempts_in, note_of
 from worker.errors import TransactionAborted
 from worker.kafka.broker import Membership, Polled, Position
 from worker.messages import Outcome, Partition, Record
@@ -21,11 +25,19 @@ from worker.messages import Outcome, Partition, Record
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Outcomes that may be committed, in order, the positions after them, and their epochs."""
+    """Outcomes that may be committed, in order, the positions after them, and their epochs.
+
+    `marks` are partitions that are to be begun: their old offsets, with a note.
+    """
 
     outcomes: Sequence[Outcome]
     positions: Mapping[Partition, Position]
     epochs: Mapping[Partition, int]
+    marks: Mapping[Partition, Position] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.outcomes or self.marks)
 
 
 class _Lane:
@@ -37,10 +49,30 @@ class _Lane:
         self.in_flight: OrderedDict[int, Record] = OrderedDict()
         self.outcomes: dict[int, Outcome] = {}
         self.next_offset: int | None = None
+        # What nobody has begun to work on; and the mark that comes before that.
+        self.waiting: list[Record] = []
+        self.mark: Position | None = None
+        self.marked = False
+        # The first records that are admitted, if those before this owner may have died of one.
+        self.suspects_left = 0
+        self.suspects_end = -1
 
     @property
     def ready_now(self) -> bool:
         return next(iter(self.in_flight), None) in self.outcomes
+
+    @property
+    def mark_now(self) -> Position | None:
+        return None if self.marked else self.mark
+
+    def admit(self) -> list[Record]:
+        """Give what may be worked on now, and note which of it is suspect."""
+        admitted, self.waiting = self.waiting, []
+        suspects = admitted[: self.suspects_left]
+        if suspects:
+            self.suspects_left -= len(suspects)
+            self.suspects_end = suspects[-1].offset
+        return admitted
 
     def ready(self) -> list[Outcome]:
         found: list[Outcome] = []
@@ -82,11 +114,61 @@ class Ledger:
                     self._lanes[partition].next_offset = offset
             owned = [record for record in polled.records if record.partition in self._lanes]
             for record in owned:
-                self._lanes[record.partition].in_flight[record.offset] = record
+                lane = self._lanes[record.partition]
+                lane.in_flight[record.offset] = record
+                lane.waiting.append(record)
                 self._bytes += _size(record)
             self._records += len(owned)
             self._changed.notify_all()
         return owned
+
+    def unasked(self) -> Collection[Partition]:
+        """Give partitions with records of which nobody knows yet how often they were begun."""
+        with self._changed:
+            return [p for p, lane in self._lanes.items() if lane.mark is None and lane.in_flight]
+
+    def asked(
+        self,
+        partitions: Collection[Partition],
+        committed: Mapping[Partition, Position],
+        suspects_max: int,
+    ) -> None:
+        """Note what the group has `committed` of them; the next commit marks them as begun.
+
+        Their first `suspects_max` records are suspect where owners did not come to a commit.
+        """
+        with self._changed:
+            for partition, lane in self._lanes.items():
+                start = lane.position_after(0)
+                if partition in partitions and lane.mark is None and start is not None:
+                    # Without a committed offset the first record stands where it would be.
+                    found = committed.get(partition, Position(start))
+                    attempts = attempts_in(found.note)
+                    lane.mark = Position(found.offset, note_of(attempts + 1))
+                    lane.suspects_left = suspects_max if attempts >= SUSPICIOUS else 0
+            self._changed.notify_all()
+
+    def admit(self) -> Sequence[Record]:
+        """Give records that may be worked on now; each once."""
+        with self._changed:
+            lanes = [lane for lane in self._lanes.values() if lane.marked]
+            return [record for lane in lanes for record in lane.admit()]
+
+    @property
+    def marking(self) -> bool:
+        """Whether records wait for a mark."""
+        with self._changed:
+            return self._any_to_mark()
+
+    def suspect(self, records: Iterable[Record]) -> Sequence[Record]:
+        """Give those of `records` that those before this owner may have died of."""
+        with self._changed:
+            return [
+                record
+                for record in records
+                if self._owns(record)
+                and record.offset <= self._lanes[record.partition].suspects_end
+            ]
 
     def current(self, records: Sequence[Record]) -> Sequence[Record]:
         """Give the records that are still owned; work on the others would be in vain."""
@@ -108,14 +190,18 @@ class Ledger:
             outcomes: list[Outcome] = []
             positions: dict[Partition, Position] = {}
             epochs: dict[Partition, int] = {}
+            marks: dict[Partition, Position] = {}
             for partition, lane in self._lanes.items():
+                if lane.mark_now is not None:
+                    marks[partition] = lane.mark_now
+                    epochs[partition] = lane.epoch
                 found = lane.ready()
                 position = lane.position_after(len(found))
                 if found and position is not None:
                     outcomes += found
                     positions[partition] = Position(position)
                     epochs[partition] = lane.epoch
-            return Ready(outcomes, positions, epochs)
+            return Ready(outcomes, positions, epochs, marks)
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Wait until something may be committed, and say whether it may."""
@@ -149,6 +235,10 @@ class Ledger:
     def committed(self, ready: Ready) -> None:
         """Forget what was committed, unless its partition has been taken away since."""
         with self._changed:
+            for partition in ready.marks:
+                if partition in self._lanes:
+                    lane = self._lanes[partition]
+                    lane.marked = lane.marked or lane.epoch == ready.epochs[partition]
             for outcome in ready.outcomes:
                 record = outcome.source
                 lane = self._lanes.get(record.partition)
@@ -179,6 +269,12 @@ class Ledger:
         """Records and bytes that were polled and are not committed."""
         return self._records, self._bytes
 
+    def held_up(self) -> tuple[int, int]:
+        """Records and bytes that have an outcome, and wait for one before them that has none."""
+        with self._changed:
+            held = [record for lane in self._lanes.values() for record in lane.held_up()]
+            return len(held), sum(map(_size, held))
+
     def _drop(self, partition: Partition) -> None:
         lane = self._lanes.pop(partition, None)
         if lane is not None:
@@ -195,7 +291,10 @@ class Ledger:
         return lane is not None and lane.in_flight.get(record.offset) is record
 
     def _any_ready(self) -> bool:
-        return any(lane.ready_now for lane in self._lanes.values())
+        return any(lane.ready_now for lane in self._lanes.values()) or self._any_to_mark()
+
+    def _any_to_mark(self) -> bool:
+        return any(lane.mark_now is not None for lane in self._lanes.values())
 
     def _unchanged(self, ready: Ready) -> bool:
         return all(

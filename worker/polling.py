@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from worker.attempts import SUSPICIOUS, attempts_in
 from worker.batching import Inbox
 from worker.errors import OffsetOutOfRange, Unavailable, Undecodable
 from worker.kafka.broker import Broker, Polled, Position
@@ -27,6 +28,8 @@ POLL_S: Final = 0.2
 # While paused an empty poll costs half a millisecond of CPU; half of what may be in flight lasts
 # the stages longer than this.
 PAUSED_POLL_S: Final = 0.05
+# While the commit thread marks what was gained: its records are handed on by the next turn.
+MARKING_POLL_S: Final = 0.01
 LAG_EVERY_S: Final = 2.0
 CONSUMER_CALL_S: Final = 2.0
 
@@ -71,9 +74,11 @@ class Poller:
         polled = self._poll()
         if polled is not None:
             self._note_ownership(polled)
-            owned = self._ledger.polled(polled)
-            if owned:
-                self._inbox.put(owned)
+            self._ledger.polled(polled)
+        self._ask_how_often_begun()
+        admitted = self._ledger.admit()
+        if admitted:
+            self._inbox.put(admitted)
         self._throttle()
         self._answer_calls()
         self._measure()
@@ -95,6 +100,8 @@ class Poller:
 
     def _poll(self) -> Polled | None:
         timeout_s = PAUSED_POLL_S if self._paused else POLL_S
+        if self._ledger.marking:
+            timeout_s = MARKING_POLL_S
         try:
             polled = self._broker.poll(timeout_s, self._settings.poll_records_max)
         except Unavailable as error:
@@ -141,6 +148,29 @@ class Poller:
             self._lag.forget(partition)
         if polled.gained and self._paused:
             self._broker.pause(polled.gained)
+
+    def _ask_how_often_begun(self) -> None:
+        """Ask of partitions with first records; in vain, the next turn does: the records wait."""
+        unasked = self._ledger.unasked()
+        if not unasked or self.draining:
+            return
+        try:
+            found = self._broker.committed(unasked, CONSUMER_CALL_S)
+        except Unavailable as error:
+            self._log.warning("a gained partition has to wait", why=str(error))
+            return
+        # No owner before had more in flight, if its settings were the same.
+        suspects_max = self._settings.in_flight_records_max + self._settings.poll_records_max
+        self._ledger.asked(unasked, found, suspects_max)
+        for partition, position in found.items():
+            attempts = attempts_in(position.note)
+            if attempts >= SUSPICIOUS:
+                self._log.warning(
+                    "owners of a partition ended before they came to a commit: its next posts "
+                    "are tried one at a time, in a child",
+                    partition=partition.number,
+                    attempts=attempts,
+                )
 
     def _throttle(self) -> None:
         """Pause above the bound, resume at half of it."""

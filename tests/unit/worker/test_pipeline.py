@@ -62,7 +62,7 @@ def test_a_stop_commits_what_was_begun_and_leaves_the_rest(bench: Bench) -> None
         bench.post(number)
     with held_up(bench.classifier):
         pipeline, stop = bench.start(batch_records_max=16)
-        eventually(lambda: pipeline.in_flight >= 16)
+        eventually(pipeline._prepared.full)
         stop.set()
         eventually(lambda: pipeline._poller.draining)
     bench.join()
