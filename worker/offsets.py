@@ -83,6 +83,11 @@ class _Lane:
             found.append(outcome)
         return found
 
+    def held_up(self) -> list[Record]:
+        """Those that have an outcome, behind one that has none."""
+        behind = dropwhile(lambda offset: offset in self.outcomes, self.in_flight)
+        return [self.in_flight[offset] for offset in behind if offset in self.outcomes]
+
     def position_after(self, count: int) -> int | None:
         """Give where the log goes on after the first `count` records in flight."""
         return next(islice(self.in_flight, count, None), self.next_offset)
