@@ -9,7 +9,7 @@ JPEG in YCbCr or grey goes through simplejpeg, which decodes at the smallest of 
 (1/8 … 8/8) that still reaches 7/8 of the size asked for; everything else goes through Pillow.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Final
 
@@ -46,10 +46,15 @@ _ORIENTATIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ImageProblem:
-    """Why there are no pixels. `detail` tells of the file, never of its content."""
+    """Why there are no pixels. `detail` tells of the file, never of its content.
+
+    `again_s`: where the reason may pass, the seconds until to ask again may help; infinity where
+    it will not while a post waits.
+    """
 
     reason: Reason
     detail: str
+    again_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

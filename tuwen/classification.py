@@ -25,7 +25,7 @@ from worker.images.configured import configured_source
 from worker.images.decoder import InProcessDecoder
 from worker.images.file import reference_to
 from worker.images.sources import Unwatched
-from worker.messages import Fetched, Outcome, Partition, Read, Record, Reject
+from worker.messages import Fetched, Later, Outcome, Partition, Read, Record, Reject
 from worker.publish import Publisher
 from worker.settings import WorkerSettings
 
@@ -62,7 +62,9 @@ class Stages:
     def classify(self, reads: Iterable[Read | Reject]) -> list[Outcome | Reject]:
         """A batch of posts to their verdicts, or why one has none; in the order of the posts."""
         given = list(reads)
-        fetched = iter(self._fetcher.fetch([post for post in given if isinstance(post, Read)]))
+        answers = self._fetcher.fetch([post for post in given if isinstance(post, Read)])
+        # Nobody has time here for an image that may be had later.
+        fetched = iter(a.otherwise if isinstance(a, Later) else a for a in answers)
         posts = [next(fetched) if isinstance(post, Read) else post for post in given]
         outcomes = iter(self._outcomes([post for post in posts if isinstance(post, Fetched)]))
         return [next(outcomes) if isinstance(post, Fetched) else post for post in posts]

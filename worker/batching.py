@@ -25,14 +25,19 @@ class Inbox:
             self._records.extend(records)
             self._changed.notify()
 
-    def take(self) -> Sequence[Record]:
-        """Wait for records and take a batch; an empty one says that the inbox was closed."""
+    def take(self, timeout_s: float | None = None) -> Sequence[Record]:
+        """Wait for records and take a batch; an empty one where none came, or none will."""
         with self._changed:
-            self._changed.wait_for(lambda: self._records or self._closed)
+            self._changed.wait_for(lambda: self._records or self._closed, timeout_s)
             if self._closed:
                 return ()
             count = min(len(self._records), self._batch_records_max)
             return [self._records.popleft() for _ in range(count)]
+
+    @property
+    def closed(self) -> bool:
+        """Whether it gives no more records."""
+        return self._closed
 
     def close(self) -> None:
         """Give no more records, not even those that wait: who owns them next reads them again."""

@@ -1,5 +1,6 @@
 """Bring each post's image: a post with pixels leaves, or without them and the reason why."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from schemas.verdict import Modality
 from worker.image_failures import ImageFailures
 from worker.images.decoder import Decoder
 from worker.images.sources import ImageSource, Versioned
-from worker.messages import Fetched, Read, Reject
+from worker.messages import Fetched, Later, Read, Reject
 
 Pixels = NDArray[np.uint8]
 
@@ -31,7 +32,7 @@ class Fetcher:
         self._modalities = frozenset(modalities)
         self._failures = failures
 
-    def fetch(self, reads: Sequence[Read]) -> list[Fetched | Reject]:
+    def fetch(self, reads: Sequence[Read]) -> list[Fetched | Reject | Later]:
         """Give every post its image, in the order of the posts."""
         wanted = [
             row
@@ -54,14 +55,12 @@ class Fetcher:
             for row, image in enumerate(fetched)
         ]
 
-    def _fetched(self, read: Read, image: Pixels | ImageProblem | None) -> Fetched | Reject:
+    def _fetched(self, read: Read, image: Pixels | ImageProblem | None) -> Fetched | Reject | Later:
         record, post = read.record, read.post
         has_text = post.has_text and "text" in self._modalities
         match image:
-            case ImageProblem(reason, detail):
-                if has_text and self._failures.at_last(reason) == "degrade":
-                    return Fetched(record, post, None, reason)
-                return Reject(record, reason, detail)
+            case ImageProblem():
+                return self._failed(read, image, has_text=has_text)
             case None if not has_text:
                 return Reject(record, Reason.MODALITY_UNUSED, self._unused())
             case None:
@@ -69,6 +68,17 @@ class Fetcher:
             case _:
                 missing = None if has_text else self._absent("text", there=post.has_text)
                 return Fetched(record, post, image, missing)
+
+    def _failed(
+        self, read: Read, problem: ImageProblem, *, has_text: bool
+    ) -> Fetched | Reject | Later:
+        reason = problem.reason
+        otherwise: Fetched | Reject = Reject(read.record, reason, problem.detail)
+        if has_text and self._failures.at_last(reason) == "degrade":
+            otherwise = Fetched(read.record, read.post, None, reason)
+        if self._failures.action(reason) == "retry" and problem.again_s < math.inf:
+            return Later(read, otherwise, problem.again_s)
+        return otherwise
 
     def _absent(self, modality: Modality, *, there: bool) -> Reason | None:
         """Why the modality is not used; one that the model does not know is not missing."""

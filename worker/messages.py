@@ -69,6 +69,18 @@ class Fetched(msgspec.Struct, frozen=True, gc=False):
     missing: Reason | None
 
 
+class Later(msgspec.Struct, frozen=True, gc=False):
+    """A post whose image cannot be had now, and may be had when it is asked for again.
+
+    That may help after `again_s` seconds at the soonest. `otherwise` is what the post comes to
+    when nobody asks again.
+    """
+
+    read: Read
+    otherwise: Fetched | Reject
+    again_s: float
+
+
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A record to be written: verdict or dead letter. `partition` None lets the client choose."""
 

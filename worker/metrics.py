@@ -2,7 +2,7 @@
 
 import platform
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Final, Literal, get_args
 
@@ -30,6 +30,10 @@ Change = Literal["gained", "revoked", "lost"]
 
 Step = Literal["decode", "fetch", "features", "inference"]
 """What a batch goes through that may raise."""
+
+
+Waited = Literal["healed", "again", "lasting", "out-of-tries", "out-of-time", "out-of-room"]
+"""How a wait for another try at an image ended; one that ran out of room ended without a try."""
 
 
 class BatchHistogram(Histogram):
@@ -159,6 +163,13 @@ class Metrics:
             registry=registry,
         )
 
+        self._waits = Counter(
+            "tuwen_image_retries",
+            "Posts that waited until their image was asked for again, by what came of it.",
+            ["outcome"],
+            registry=registry,
+        )
+
     def _declare_membership(self, registry: CollectorRegistry) -> None:
         self._lag = Gauge(
             "tuwen_lag_records",
@@ -233,6 +244,11 @@ class Metrics:
     def hosts_left_alone(self, hosts: int) -> None:
         """Tell how many image hosts are not asked now."""
         self._hosts_left_alone.set(hosts)
+
+    def waits_ended(self, waits: Mapping[Waited, int]) -> None:
+        """Tell how many posts waited for another try at their image, and what came of it."""
+        for outcome, count in waits.items():
+            self._waits.labels(outcome).inc(count)
 
     def queue(self, name: str, depth: int) -> None:
         """Tell how many records wait in the queue `name`."""

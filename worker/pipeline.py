@@ -31,6 +31,7 @@ from worker.metrics import Metrics
 from worker.offsets import Ledger
 from worker.polling import POLL_S, Poller
 from worker.publish import Publisher
+from worker.retries import Retries
 from worker.settings import WorkerSettings
 from worker.stages import Prepared, Stages
 
@@ -77,7 +78,10 @@ class Pipeline:
         self._endurance = Endurance(metrics, self._abandon)
         modalities = classifier.manifest.modalities
         fetcher = Fetcher(source, decoder, modalities, image_failures(settings.on_image_failure))
-        self._stages = Stages(classifier, fetcher, publisher, metrics, self._endurance)
+        self._retries = Retries(self._ledger, settings, metrics)
+        self._stages = Stages(
+            classifier, fetcher, publisher, metrics, self._endurance, self._retries
+        )
         self._failure: BaseException | None = None
         self._log = structlog.get_logger()
 
@@ -134,10 +138,11 @@ class Pipeline:
     # The prepare thread.
 
     def _prepare_all(self) -> None:
-        while records := self._inbox.take():
+        while (records := self._inbox.take(self._retries.wait_s())) or not self._inbox.closed:
             current = self._ledger.current(records)
-            if current:
-                self._hand_over(self._stages.prepare(current))
+            due = self._retries.due()
+            if current or due:
+                self._hand_over(self._stages.prepare(current, due))
         self._hand_over(None)
 
     def _hand_over(self, prepared: Prepared | None) -> None:

@@ -195,6 +195,21 @@ class WorkerSettings(LinkSettings, BaseSettings):
         "ones, with commas: `dead-letter,image-not-found=degrade`. retry asks again first, for "
         "image-host-unavailable, image-timeout and image-not-found.",
     )
+    image_tries_max: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="How often the image of one post is asked for, where on_image_failure says "
+        "retry. The pauses are some 0.5 s, 1 s, 2 s …; the commits of its partition wait.",
+    )
+    image_retry_age_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=3600,
+        description="No image is asked for again so long after the first time. With one fetch "
+        "more, how late a post may make its partition: more than a few of the pauses, less than "
+        "your verdicts may wait.",
+    )
     abstain_below: float = Field(
         default=0.0,
         ge=0,

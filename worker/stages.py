@@ -17,11 +17,12 @@ from schemas.verdict import Modality
 from worker.decode import decode
 from worker.endurance import Endurance
 from worker.fetch import Fetcher
-from worker.messages import Fetched, Outcome, Read, Record, Reject
+from worker.messages import Fetched, Later, Outcome, Read, Record, Reject
 from worker.metrics import Metrics, Step
 from worker.poison import Passed, Poison, Work
 from worker.probe import probe_of
 from worker.publish import Publisher
+from worker.retries import NONE_DUE, Due, Retries
 
 Given = TypeVar("Given", Record, Read)
 Made = TypeVar("Made")
@@ -48,19 +49,21 @@ class Stages:
         publisher: Publisher,
         metrics: Metrics,
         endurance: Endurance,
+        retries: Retries,
     ) -> None:
         self._classifier = classifier
         self._fetcher = fetcher
         self._publisher = publisher
         self._metrics = metrics
         self._endurance = endurance
+        self._retries = retries
         self._probe = probe_of(classifier.manifest)
 
-    def prepare(self, records: Sequence[Record]) -> Prepared:
-        """Decode, fetch, and make features."""
+    def prepare(self, records: Sequence[Record], due: Due = NONE_DUE) -> Prepared:
+        """Decode, fetch, and make features; of `due` only the image is missing."""
         rejects: list[Reject] = []
         reads = self._each("decode", records, _decode, self._probe.record, rejects)
-        posts = self._each("fetch", reads, self._fetch, self._probe.read, rejects)
+        posts = self._images(reads, due, rejects)
         made = self._endurance.through("features", posts, self._features, self._probe.fetched)
         rejects += (_poisoned(each, each.item.record, "features") for each in made.poison)
         return Prepared(made.passed, rejects)
@@ -92,7 +95,18 @@ class Stages:
         rejects += (_poisoned(each, _record(each.item), step) for each in done.poison)
         return [each for each in given if not isinstance(each, Reject)]
 
-    def _fetch(self, reads: Sequence[Read]) -> list[Fetched | Reject]:
+    def _images(self, reads: Sequence[Read], due: Due, rejects: list[Reject]) -> list[Fetched]:
+        """Fetch the images of all that do not wait for theirs."""
+        began_s = time.monotonic()
+        reads = [*reads, *(each.later.read for each in due.again)]
+        answers: list[Fetched | Later] = self._each(
+            "fetch", reads, self._fetch, self._probe.read, rejects
+        )
+        settled = self._retries.settled(answers, due, began_s)
+        rejects += (each for each in settled if isinstance(each, Reject))
+        return [each for each in settled if isinstance(each, Fetched)]
+
+    def _fetch(self, reads: Sequence[Read]) -> list[Fetched | Reject | Later]:
         with _Timed(self._metrics, "fetch", len(reads)):
             return self._fetcher.fetch(reads)
 

@@ -24,7 +24,9 @@ RETRY_AFTER_S_MAX: Final = 3600.0
 HOSTS_MAX: Final = 4096
 
 LEFT_ALONE: Final = ImageProblem(
-    Reason.IMAGE_HOST_UNAVAILABLE, "the host failed of late, and is left alone for a while"
+    Reason.IMAGE_HOST_UNAVAILABLE,
+    "the host failed of late, and is left alone for a while",
+    again_s=math.inf,
 )
 """Why a host that is left alone was not asked."""
 
@@ -59,6 +61,17 @@ class HostHealth:
             return None
         self._probing = True
         return min(PROBE_S, timeout_s)
+
+    def again_s(self, now_s: float) -> float:
+        """How long until asking may help: infinity where it failed, as no post waits a minute.
+
+        One that told to wait is asked by a single post when that time is over; the others wait.
+        """
+        if not self.left_alone:
+            return 0.0
+        if self._told_s < self._free_s:
+            return math.inf
+        return max(self._told_s - now_s, PROBE_S if self._probing else 0.0)
 
     def answered(self, now_s: float) -> None:
         """Take it for well; it is still left alone for as long as it asked for."""

@@ -6,6 +6,7 @@ Only whether its image has changed is the host's own to say.
 """
 
 import asyncio
+import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -76,18 +77,21 @@ class HttpFetch:
         """Follow `url` to an image. Ends by the deadline, whatever the hosts do."""
         timeout_s = self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s)
         if timeout_s is None:
-            return LEFT_ALONE
+            return self._left_alone(url)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._followed(url, known)
         except TimeoutError:
-            return ImageProblem(Reason.IMAGE_TIMEOUT, f"not there within {timeout_s:g} s")
+            late = ImageProblem(Reason.IMAGE_TIMEOUT, f"not there within {timeout_s:g} s")
+            return self._dated(late, url)
 
     async def _followed(self, url: URL, known: Version | None) -> Answer:
         for hop in range(REDIRECTS_MAX + 1):
             if hop and self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s) is None:
-                return LEFT_ALONE
+                return self._left_alone(url)
             answer = await self._asked(url, known)
+            if isinstance(answer, ImageProblem):
+                return self._dated(answer, url)
             if not isinstance(answer, str):
                 return _to_be_asked_again(answer) if hop else answer
             target = self._guard.redirected(url, answer)
@@ -95,6 +99,14 @@ class HttpFetch:
                 return target
             url = target
         return ImageProblem(Reason.IMAGE_UNREADABLE, f"more than {REDIRECTS_MAX} redirects")
+
+    def _left_alone(self, url: URL) -> ImageProblem:
+        return replace(LEFT_ALONE, again_s=self._hosts.of(url).again_s(_now_s()))
+
+    def _dated(self, problem: ImageProblem, url: URL) -> ImageProblem:
+        """Say when to ask the host again may help, now that it is known how it did."""
+        again_s = self._hosts.of(url).again_s(_now_s())
+        return replace(problem, again_s=max(problem.again_s, again_s))
 
     async def _asked(self, url: URL, known: Version | None) -> Answer | str:
         """Ask one host, and note how it did. Text is where it redirects to."""
@@ -232,7 +244,9 @@ def _problem(error: Exception) -> ImageProblem:
         case aiohttp.ClientConnectorDNSError():
             return ImageProblem(_UNAVAILABLE, "the name servers do not tell its address")
         case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
-            return ImageProblem(_UNAVAILABLE, "no TLS connection that can be trusted")
+            return ImageProblem(
+                _UNAVAILABLE, "no TLS connection that can be trusted", again_s=math.inf
+            )
         case TimeoutError():
             return ImageProblem(Reason.IMAGE_TIMEOUT, f"no connection within {CONNECT_S:g} s")
         case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | OSError():

@@ -121,7 +121,7 @@ class HttpSource:
                 waiting.reschedule(None)
                 began_s = time.perf_counter()
                 image = await self._http.fetch(url, known)
-                if image is not LEFT_ALONE:
+                if image != LEFT_ALONE:
                     self._watch.fetch_took(url.scheme, time.perf_counter() - began_s)
                 return image
         except TimeoutError:

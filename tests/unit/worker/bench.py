@@ -93,6 +93,7 @@ class Bench:
         self.cluster = MemoryCluster(TOPICS)
         self.classifier = LengthClassifier()
         self.source = NoImages()
+        self.decoder = NoImages()
         self.registry = CollectorRegistry()
         self.failures: list[BaseException] = []
         self._running: list[tuple[threading.Event, threading.Thread]] = []
@@ -118,7 +119,7 @@ class Bench:
             self.cluster.connect(client),
             cast("Classifier", self.classifier),
             self.source,
-            NoImages(),
+            self.decoder,
             Publisher("verdicts", 2, "letters", MODEL, ("yes", "no")),
             WorkerSettings(**settings),
             Metrics(self.registry),

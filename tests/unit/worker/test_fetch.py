@@ -1,5 +1,6 @@
 """What a post without a usable image is worth."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,11 +12,12 @@ from schemas.post import Post
 from schemas.reasons import Reason
 from schemas.verdict import Modality
 from worker.fetch import Fetcher
-from worker.image_failures import ImageFailures, image_failures
+from worker.image_failures import BY_DEFAULT, ImageFailures, image_failures
 from worker.images.sources import NOTHING_KNOWN, Answer, Known
-from worker.messages import Fetched, Partition, Read, Record, Reject
+from worker.messages import Fetched, Later, Partition, Read, Record, Reject
 
 GOOD, DAMAGED, ABSENT = "file:good.jpg", "file:damaged.jpg", "file:absent.jpg"
+BUSY, DEAD = "https://busy/1.jpg", "https://dead/1.jpg"
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 DEGRADE = ImageFailures("degrade", {})
 
@@ -30,7 +32,10 @@ class Shelf:
         """Give what is there."""
         self.asked += references
         gone = ImageProblem(Reason.IMAGE_NOT_FOUND, "no such file")
-        return [gone if r == ABSENT else r.encode() for r in references]
+        busy = ImageProblem(Reason.IMAGE_HOST_UNAVAILABLE, "it answered 503", again_s=2)
+        dead = ImageProblem(Reason.IMAGE_HOST_UNAVAILABLE, "left alone", again_s=math.inf)
+        problems = {ABSENT: gone, BUSY: busy, DEAD: dead}
+        return [problems.get(each, each.encode()) for each in references]
 
 
 class Lens:
@@ -52,6 +57,7 @@ def fetched(
     read = Read(Record(Partition("posts", 0), 0, None, b"", (), 0), Post("1", text, image))
     failures = image_failures(on_image_failure)
     (answer,) = Fetcher(Shelf(), Lens(), modalities, failures).fetch([read])
+    assert not isinstance(answer, Later)
     return answer
 
 
@@ -106,6 +112,26 @@ def test_a_reason_goes_its_own_way() -> None:
     assert isinstance(fetched("好", DAMAGED, on_image_failure=setting), Reject)
 
 
+@pytest.mark.parametrize(("text", "settled"), [("好", Fetched), (None, Reject)])
+def test_an_image_that_may_be_had_later_lets_its_post_wait(
+    text: str | None, settled: type[Fetched | Reject]
+) -> None:
+    """It says when, and what the post comes to if nobody asks again."""
+    read = Read(Record(Partition("posts", 0), 0, None, b"", (), 0), Post("1", text, BUSY))
+    (later,) = Fetcher(Shelf(), Lens(), ("text", "image"), BY_DEFAULT).fetch([read])
+    assert isinstance(later, Later)
+    assert (later.read, later.again_s, type(later.otherwise)) == (read, 2, settled)
+
+
+@pytest.mark.parametrize(
+    ("image", "on_image_failure"),
+    [(DEAD, "image-host-unavailable=retry"), (BUSY, "degrade"), (ABSENT, "image-damaged=degrade")],
+)
+def test_what_no_retry_heals_is_settled_at_once(image: str, on_image_failure: str) -> None:
+    """A host that is left alone is not asked while a post waits; a plain action never waits."""
+    assert isinstance(fetched("好", image, on_image_failure=on_image_failure), Fetched)
+
+
 def test_a_model_of_texts_fetches_no_image() -> None:
     """What the model cannot use costs nothing, and is called unused, not missing."""
     shelf = Shelf()
@@ -148,5 +174,7 @@ def test_a_batch_keeps_its_order() -> None:
     ]
     shelf = Shelf()
     answers = Fetcher(shelf, Lens(), ("text", "image"), DEGRADE).fetch(reads)
-    assert [answer.record for answer in answers] == [read.record for read in reads]
+    assert [answer.record for answer in answers if not isinstance(answer, Later)] == [
+        read.record for read in reads
+    ]
     assert shelf.asked == [GOOD, ABSENT, DAMAGED, GOOD]

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from yarl import URL
 
@@ -69,6 +71,18 @@ def test_a_host_that_is_well_but_asked_in_vain_is_asked_again() -> None:
     assert asked(health, LEFT_ALONE_S) == PROBE_S
     health.undecided()
     assert asked(health, LEFT_ALONE_S) == PROBE_S
+
+
+def test_it_is_said_when_to_ask_again_may_help() -> None:
+    """At once, when the host's own time is over, or not while any post waits."""
+    health = HostHealth(1)
+    health.answered(0)
+    assert health.again_s(0) == 0
+    health.told_to_wait(0, 10)
+    assert health.again_s(4) == 6
+    assert (asked(health, 10), health.again_s(10)) == (PROBE_S, PROBE_S)
+    health.failed(11)
+    assert health.again_s(11) == math.inf
 
 
 def test_a_host_that_asks_for_time_gets_it() -> None:

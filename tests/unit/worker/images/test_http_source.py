@@ -1,6 +1,7 @@
 """Fetching by http(s), from hosts on loopback."""
 
 import asyncio
+import math
 import threading
 from datetime import UTC, datetime
 
@@ -262,6 +263,23 @@ def test_a_host_that_says_when_to_come_back_is_left_alone_until_then(world: Worl
     answers = [reasons(source.fetch([f"{host}/{n}"])) for n in range(4)]
     assert answers == [[b"x"], *[[Reason.IMAGE_HOST_UNAVAILABLE]] * 3]
     assert asked == ["/0", "/1"]
+
+
+def test_an_answer_says_when_to_ask_again_may_help(world: World) -> None:
+    """Soon, where the host is well otherwise; when it says so; and not while it is left alone."""
+    answers = ["200 OK", "500 Oh", "429 Slow\r\nRetry-After: 7"]
+
+    async def tiring(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while answers:
+            await request(reader)
+            writer.write(f"HTTP/1.1 {answers.pop(0)}\r\nContent-Length: 1\r\n\r\nx".encode())
+
+    host, dead = world.host("good", tiring), world.host("bad", silent)
+    source = world.source()
+    references = [*(f"{host}/{n}" for n in range(4)), f"{dead}/a"]
+    found = [source.fetch([reference])[0] for reference in references]
+    waits = [each.again_s for each in found if isinstance(each, ImageProblem)]
+    assert waits == [0, pytest.approx(7, abs=1), pytest.approx(7, abs=1), math.inf]
 
 
 @pytest.mark.parametrize(
