@@ -32,6 +32,13 @@ class TextChunk:
     rows: Ints
     inputs: Arrays
 
+    def only(self, places: Ints) -> Iterator["TextChunk"]:
+        """Give its part of some rows, if it has one: `places` is each row's new place, or -1."""
+        rows = places[self.rows]
+        here = rows >= 0
+        if here.any():
+            yield TextChunk(rows[here], {name: each[here] for name, each in self.inputs.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -45,6 +52,13 @@ class Features:
     def rows(self) -> int:
         """The posts of the batch."""
         return len(self.present)
+
+    def only(self, rows: Sequence[int]) -> "Features":
+        """Give those of some rows, in their order, as a batch."""
+        places = np.full(self.rows, -1)
+        places[rows] = np.arange(len(rows))
+        chunks = (part for chunk in self.text for part in chunk.only(places))
+        return Features(self.present[rows], tuple(chunks), self.pictures.only(places))
 
 
 @dataclass(frozen=True, slots=True)

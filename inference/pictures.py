@@ -38,6 +38,19 @@ class Pictures:
     seen_rows: Ints
     seen: Seen | None
 
+    def only(self, places: Ints) -> "Pictures":
+        """Give those of some rows: `places` int64[n] is each row's new place, or -1."""
+        rows, seen_rows = places[self.rows], places[self.seen_rows]
+        kept, of = np.unique(self.of[rows >= 0], return_inverse=True)
+        seen = None if self.seen is None else self.seen[seen_rows >= 0]
+        return Pictures(
+            rows[rows >= 0],
+            of,
+            None if self.pixels is None or not len(kept) else self.pixels[kept],
+            seen_rows[seen_rows >= 0],
+            None if seen is None or not len(seen) else seen,
+        )
+
     def runs(self) -> Iterator[tuple[Ints, Ints, Pixels]]:
         """Pictures that run together: the rows that have them, which of them each has, and they."""
         if self.pixels is None:

@@ -9,6 +9,7 @@ docs/decisions/0023.
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import PurePath
 from typing import Final, Generic, TypeVar
 
@@ -65,7 +66,9 @@ def sift(
         return Sifted((Passed(batch, work(batch)),), ())
     except BaseException as error:  # noqa: BLE001 - native code raises what is no Exception.
         _see_whether_any_post_can_be_guilty_of(error)
-    _see_it_pass(probe, work)
+    if len(batch) > 1:
+        # A broken model is seen at once; of a lone record it is asked below.
+        _see_it_pass(probe, work)
     found = _apart(batch, work, probe)
     if not found.passed and len(batch) > 1 and tries < WHOLE_BATCH_TRIES:
         errors = ", ".join(sorted({each.error for each in found.poison}))
@@ -73,20 +76,30 @@ def sift(
     return found
 
 
+class _Known(Enum):
+    """What is known of a part of a batch that is left."""
+
+    NOTHING = 0
+    HOLDS_POISON = 1
+    """The part around it raises, and the rest of that passes."""
+    RAISES = 2
+    """It was tried."""
+
+
 def _apart(batch: Sequence[Item], work: Work[Item, Result], probe: Item) -> Sifted[Item, Result]:
+    """Take a batch that raises apart; what passes on the way is not done again."""
     passed: list[Passed[Item, Result]] = []
     poison: list[Poison[Item]] = []
-    waiting = deque(_halves(batch))
+    waiting = deque([(batch, _Known.RAISES)])
     while waiting:
-        part = waiting.popleft()
-        try:
-            passed.append(Passed(part, work(part)))
-        except BaseException as error:  # noqa: BLE001 - as above.
-            _see_whether_any_post_can_be_guilty_of(error)
-        else:
-            continue
+        part, known = waiting.popleft()
+        if known is _Known.NOTHING or (known is _Known.HOLDS_POISON and len(part) == 1):
+            tried = _tried(part, work)
+            if tried is not None:
+                passed.append(tried)
+                continue
         if len(part) > 1:
-            waiting.extendleft(reversed(_halves(part)))
+            waiting.extendleft(reversed(_halved(part, work, passed)))
             continue
         _see_it_pass(probe, work)
         judged = _again(part, work)
@@ -97,6 +110,28 @@ def _apart(batch: Sequence[Item], work: Work[Item, Result], probe: Item) -> Sift
     return Sifted(passed, poison)
 
 
+def _halved(
+    part: Sequence[Item], work: Work[Item, Result], passed: list[Passed[Item, Result]]
+) -> list[tuple[Sequence[Item], _Known]]:
+    """Try the first half: when it passes, the other holds what raises, and need not be tried."""
+    middle = len(part) // 2
+    first, second = part[:middle], part[middle:]
+    tried = _tried(first, work)
+    if tried is None:
+        return [(first, _Known.RAISES), (second, _Known.NOTHING)]
+    passed.append(tried)
+    return [(second, _Known.HOLDS_POISON)]
+
+
+def _tried(part: Sequence[Item], work: Work[Item, Result]) -> Passed[Item, Result] | None:
+    """Do the work on a part; None when it raises what a record may be guilty of."""
+    try:
+        return Passed(part, work(part))
+    except BaseException as error:  # noqa: BLE001 - as above.
+        _see_whether_any_post_can_be_guilty_of(error)
+        return None
+
+
 def _again(part: Sequence[Item], work: Work[Item, Result]) -> Passed[Item, Result] | Poison[Item]:
     """Try a record alone that has raised alone: what was a fault then may be over."""
     try:
@@ -104,11 +139,6 @@ def _again(part: Sequence[Item], work: Work[Item, Result]) -> Passed[Item, Resul
     except BaseException as error:  # noqa: BLE001 - as above.
         _see_whether_any_post_can_be_guilty_of(error)
         return Poison(part[0], name_of(error), place_of(error))
-
-
-def _halves(batch: Sequence[Item]) -> list[Sequence[Item]]:
-    middle = len(batch) // 2
-    return [half for half in (batch[:middle], batch[middle:]) if half]
 
 
 def _see_it_pass(probe: Item, work: Work[Item, Result]) -> None:
@@ -129,7 +159,7 @@ def _see_whether_any_post_can_be_guilty_of(error: BaseException) -> None:
     No post is larger than another may be, so memory that is gone is the machine's; an OSError
     with a number comes from the system.
     """
-    if isinstance(error, KeyboardInterrupt | SystemExit):
+    if isinstance(error, KeyboardInterrupt | SystemExit | MachineFault):
         raise error
     if isinstance(error, DecoderUnavailable):
         raise MachineFault(str(error)) from error

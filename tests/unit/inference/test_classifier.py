@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,30 @@ def test_scores_say_what_was_present(classifier: Classifier) -> None:
 def test_no_posts_are_no_scores(classifier: Classifier) -> None:
     """An empty batch is a batch."""
     assert classifier.classify([], []).scores.shape == (0, 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(posts=POSTS, chance=st.randoms(use_true_random=False))
+def test_features_of_some_rows_are_those_of_a_batch_of_them(
+    classifier: Classifier, posts: list[tuple[Any, Any]], chance: Random
+) -> None:
+    """In the order of the rows, pictures that several of them share among them."""
+    known = [classifier.features([None], [image]) for image in (BRIGHT, DARK)]
+    seen = [classifier.scores(each).pictures[0][1] for each in known]
+    texts = [text for text, _ in posts]
+    shared = [chance.choice([image, BRIGHT, DARK]) for _, image in posts]
+    vectors = [chance.choice([None, None, *seen]) for _ in posts]
+    rows = chance.sample(range(len(posts)), chance.randint(1, len(posts)))
+    some = classifier.features(texts, shared, vectors).only(rows)
+    alone = classifier.features(
+        [texts[row] for row in rows],
+        [shared[row] for row in rows],
+        [vectors[row] for row in rows],
+    )
+    assert some.rows == len(rows)
+    assert (some.present == alone.present).all()
+    found, wanted = classifier.scores(some), classifier.scores(alone)
+    assert np.abs(found.scores - wanted.scores).max() < 1e-6
 
 
 def test_texts_and_images_must_be_of_one_batch(classifier: Classifier) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -34,6 +34,17 @@ class PanicException(BaseException):
     """What native code raises: no Exception."""
 
 
+class Given(NamedTuple):
+    """What the classifier was given, which is all that it makes of it."""
+
+    texts: Sequence[str | None]
+    pixels: Sequence[object | None]
+
+    def only(self, rows: Sequence[int]) -> "Given":
+        """Give that of some rows."""
+        return Given([self.texts[row] for row in rows], [self.pixels[row] for row in rows])
+
+
 class LengthClassifier:
     """Gives `yes` to texts of even length; can be held up, can fail, for some texts or for all."""
 
@@ -50,7 +61,7 @@ class LengthClassifier:
         """Keep what was given."""
         if any(text and "毒" in text for text in texts):
             raise PanicException(texts)
-        return texts, pixels
+        return Given(texts, pixels)
 
     def scores(self, features: Any) -> Any:
         """Score by length, in probabilities."""

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable, Sequence
+from itertools import chain
 from math import ceil, log2
 
 import pytest
@@ -70,6 +71,28 @@ def test_exactly_the_poison_is_found_in_few_calls(batch: tuple[int, set[int]]) -
     assert len(desk.batches) <= 2 + len(bad) * (2 * ceil(log2(size + 1)) + 3)
 
 
+def test_what_passes_tells_where_the_poison_is() -> None:
+    """The rest of a part that raises is not tried as a whole when its first half passed."""
+    desk = Desk(poison_at(63))
+    desk.sift(numbers(64))
+    assert [len(batch) for batch in desk.batches] == [64, 1, 32, 16, 8, 4, 2, 1, 1, 1, 1]
+
+
+def test_a_lone_post_raises_twice_before_it_is_poison() -> None:
+    """And the probe passes in between: whoever kills a child kills two."""
+    desk = Desk(poison_at(0))
+    desk.sift(["0"])
+    assert desk.batches == [["0"], [PROBE], ["0"]]
+
+
+def test_a_fault_of_the_machine_passes_as_it_is() -> None:
+    """Work may know better than its exceptions whose fault it is."""
+    desk = Desk(lambda each: MachineFault("the disk") if each == "3" else None)
+    with pytest.raises(MachineFault, match="the disk"):
+        desk.sift(numbers(8))
+    assert PROBE not in chain.from_iterable(desk.batches)
+
+
 def test_a_batch_that_passes_is_worked_on_once() -> None:
     """And nothing else is: no probe, no halves."""
     desk = Desk(poison_at())
@@ -92,7 +115,7 @@ def test_a_record_that_raises_once_is_no_poison() -> None:
 
     def raising(each: str) -> BaseException | None:
         seen.append(each)
-        return ValueError() if each == "2" and seen.count("2") <= 3 else None
+        return ValueError() if each == "2" and seen.count("2") <= 2 else None
 
     found = Desk(raising).sift(numbers(4))
     assert found.poison == []
