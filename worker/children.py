@@ -31,11 +31,15 @@ _ENVIRONMENT: Final = {
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A line that a child says: where its metrics are, or why it does not start."""
+    """A line that a child says: where its metrics are, why it does not start, who has its slot.
+
+    `taken` says that it had served, and that another process has taken its slot from it.
+    """
 
     slot: int | None = None
     port: int | None = None
     refused: str | None = None
+    taken: bool = False
 
 
 class Child:

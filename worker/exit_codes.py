@@ -6,6 +6,7 @@ from typing import Final
 STOPPED: Final = 0
 FAILED: Final = 1
 REFUSED: Final = 2
+"""It was not begun, or ends because another process has its slot; a new start changes nothing."""
 HUNG: Final = 3
 """A call to Kafka never came back; start it again."""
 

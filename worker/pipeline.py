@@ -86,7 +86,7 @@ class Pipeline:
         self._log = structlog.get_logger()
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop`: then finish what is begun, commit it, and leave the group.
+        """Work until `stop`: then finish what is begun, commit it, and leave the group if told to.
 
         Raises:
             BrokerError: the worker cannot go on, and should not be tried again unchanged.
@@ -106,7 +106,9 @@ class Pipeline:
             self._inbox.close()
             for thread in threads:
                 thread.join(JOIN_S)
-            self._broker.close(self._settings.stop_timeout_s, leave=True)
+            self._broker.close(
+                self._settings.stop_timeout_s, leave=self._settings.leave_on_stop
+            )
         if self._failure is not None:
             raise self._failure
 

@@ -77,6 +77,9 @@ class Announcing(Protocol):
     def refused(self, why: str) -> None:
         """The worker cannot start as things are; `why` is one line."""
 
+    def taken(self, why: str) -> None:
+        """The worker ends, since another process has taken its slot; `why` is one line."""
+
 
 class OnStderr:
     """Tells the operator."""
@@ -86,6 +89,10 @@ class OnStderr:
         structlog.get_logger().info("serving metrics", url=f"http://{host}:{port}/metrics")
 
     def refused(self, why: str) -> None:
+        """Say why."""
+        refuse(why)
+
+    def taken(self, why: str) -> None:
         """Say why."""
         refuse(why)
 
@@ -104,6 +111,10 @@ class ToParent:
     def refused(self, why: str) -> None:
         """Say why; the parent says it to the operator, once for all children."""
         self._say(Said(refused=why))
+
+    def taken(self, why: str) -> None:
+        """Say why, and that a new child in the same slot would only take it back."""
+        self._say(Said(refused=why, taken=True))
 
     def _say(self, said: Said) -> None:
         self._lines.write(msgspec.json.encode(said) + b"\n")
@@ -140,12 +151,15 @@ def work(
             return REFUSED
         shown.pipeline = pipeline
         announcing.serving(settings.metrics_host, endpoints.port)
-        return _run(pipeline, stopping)
+        return _run(pipeline, stopping, announcing)
 
 
-def _run(pipeline: Pipeline, stopping: Stopping) -> int:
+def _run(pipeline: Pipeline, stopping: Stopping, announcing: Announcing) -> int:
     try:
         pipeline.run(stopping.event)
+    except SlotTaken as error:
+        announcing.taken(str(error))
+        return REFUSED
     except BrokerError as error:
         structlog.get_logger().error("the worker cannot go on", why=str(error))
         return FAILED

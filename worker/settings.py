@@ -293,6 +293,12 @@ class WorkerSettings(LinkSettings, BaseSettings):
         "ended. Keep the supervisor's own patience above the sum.",
     )
 
+    leave_on_stop: bool = Field(
+        default=True,
+        description="true: a stopped worker's partitions move to others at once. false: they wait "
+        "for its return, for session_timeout_ms at most; for rolling restarts that move none.",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -341,6 +347,17 @@ class WorkerSettings(LinkSettings, BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _slots_can_be_named(self) -> Self:
+        """A slot's id is a file's name here and a member's at Kafka, of 249 characters at most."""
+        both = len(self.group) + len(self.instance)
+        if both > SLOT_NAMES_MAX:
+            raise ValueError(
+                f"group and instance have {both} characters together: shorten them to "
+                f"{SLOT_NAMES_MAX}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _topics_differ(self) -> Self:
         """A worker that reads what it writes would never end."""
         topics = (self.posts_topic, self.verdicts_topic, self.dead_letters_topic)
@@ -368,6 +385,7 @@ NESTING = (
     "session_timeout_ms",
     "max_poll_interval_ms",
 )
+SLOT_NAMES_MAX = 240
 PARTS = (
     ("batch_records_max", "in_flight_records_max"),
     ("poll_records_max", "in_flight_records_max"),

@@ -138,8 +138,9 @@ class Supervisor:
         if code is None:
             return ""
         refused = child.said.refused or ""
-        # A first start that is refused would be refused again: the operator must see to it.
-        if code == REFUSED and refused and not self._served:
+        # A first start that is refused would be refused again, and a new one would take the slot
+        # back from who took it, for ever: the operator must see to it.
+        if code == REFUSED and refused and (child.said.taken or not self._served):
             return refused
         self._bury(seat, child, code, now_s)
         return ""

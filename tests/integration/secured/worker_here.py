@@ -105,6 +105,8 @@ class Worker:
         """Remember why."""
         self.why = why
 
+    taken = refused
+
     def page(self, path: str) -> str:
         """Ask one of its pages."""
         assert self._heard.wait(PATIENCE_S)

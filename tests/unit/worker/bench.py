@@ -147,6 +147,13 @@ class Bench:
         except BaseException as error:  # noqa: BLE001 -- kept for the test that looks.
             self.failures.append(error)
 
+    def stop(self, stop: threading.Event) -> None:
+        """Stop the worker that was started with this event, and wait for it."""
+        stop.set()
+        (thread,) = [thread for known, thread in self._running if known is stop]
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+
     def join(self) -> None:
         """Stop all workers and wait for them."""
         for stop, _ in self._running:

@@ -3,8 +3,11 @@
 import threading
 from typing import cast
 
+import pytest
+
 from schemas.reasons import Reason
 from tests.unit.worker.bench import Bench, eventually, held_up
+from worker.errors import SlotTaken
 from worker.kafka.memory_broker import MemoryBroker
 from worker.messages import Partition
 
@@ -116,6 +119,38 @@ def test_a_member_that_the_group_evicted_commits_nothing_of_before(bench: Bench)
     bench.post(2)
     eventually(lambda: len(bench.verdicts()) >= 2)
     assert sorted(bench.sources()) == [(0, 0), (0, 1)]
+
+
+def test_a_worker_whose_slot_was_taken_in_mid_batch_commits_nothing_of_it(bench: Bench) -> None:
+    """It ends; who took the slot owns the partitions, and does the posts, once."""
+    bench.post(0)
+    with held_up(bench.classifier):
+        first, _ = bench.start(0)
+        eventually(lambda: first.in_flight == 1)
+        second, _ = bench.start(0)
+        eventually(lambda: second.in_flight == 1)
+        eventually(lambda: len(bench.failures) == 1)
+    assert isinstance(bench.failures.pop(), SlotTaken)
+    eventually(lambda: len(bench.verdicts()) >= 1)
+    bench.post(2)
+    eventually(lambda: len(bench.verdicts()) >= 2)
+    assert sorted(bench.sources()) == [(0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_stopped_worker_leaves_its_group_unless_it_is_to_come_back(
+    bench: Bench, leave: bool
+) -> None:
+    """In the same generation it finds its partitions again, and nobody else has had them."""
+    group = bench.cluster.group("group", "posts")
+    stay, _ = bench.start(0)
+    gone, stop = bench.start(1, leave_on_stop=leave)
+    eventually(lambda: (stay.state().partitions, gone.state().partitions) == (1, 1))
+    generation = group.generation
+    bench.stop(stop)
+    again, _ = bench.start(1)
+    eventually(lambda: (stay.state().partitions, again.state().partitions) == (1, 1))
+    assert (group.generation > generation) is leave
 
 
 def test_a_worker_without_partitions_is_ready_and_idle(bench: Bench) -> None:

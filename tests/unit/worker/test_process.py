@@ -36,6 +36,7 @@ class Told:
     def __init__(self) -> None:
         self.port = 0
         self.why = ""
+        self.was_taken = False
         self.heard = threading.Event()
 
     def serving(self, host: str, port: int) -> None:
@@ -46,6 +47,10 @@ class Told:
     def refused(self, why: str) -> None:
         """Remember why."""
         self.why = why
+
+    def taken(self, why: str) -> None:
+        """Remember why, and that it had served before."""
+        self.why, self.was_taken = why, True
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +131,23 @@ def test_a_worker_labels_shows_and_stops(
     (record,) = cluster.committed_records("tuwen.verdicts")
     verdict = msgspec.json.decode(record.value or b"", type=Verdict)
     assert (code, verdict.label, record.partition.number) == (STOPPED, label, 1)
+
+
+def test_a_worker_whose_slot_another_takes_ends_with_that_word(settings: WorkerSettings) -> None:
+    """Exit code 2: started again, it would only take the slot back."""
+    cluster = MemoryCluster(TOPICS)
+    first = Running(settings, cluster.connect)
+    assert first.told.heard.wait(20)
+    until(lambda: first.page("/readyz") == (200, "ready, 2 partitions\n"))
+    second = Running(settings, cluster.connect)
+    try:
+        assert first.join() == REFUSED
+        assert first.told.was_taken
+        assert first.told.why.startswith("slot taken: another process runs as 'tuwen-here-0', too")
+        until(lambda: second.page("/readyz") == (200, "ready, 2 partitions\n"))
+    finally:
+        code = second.stop()
+    assert code == STOPPED
 
 
 def test_pages_say_starting_until_it_is_put_together(settings: WorkerSettings) -> None:

@@ -189,6 +189,7 @@ def test_bytes_may_be_written_with_their_unit() -> None:
             },
             ["image_networks", "image_allow_any_public"],
         ),
+        ({"group": "g" * 120, "instance": "i" * 121}, ["group", "instance", "241", "240"]),
     ],
 )
 def test_settings_that_do_not_fit_together_refuse_and_are_named(

@@ -169,6 +169,18 @@ def test_a_refusal_after_a_good_start_is_tried_again(nursery: Nursery) -> None:
     assert nursery.stop() == STOPPED
 
 
+def test_a_child_whose_slot_was_taken_ends_all(
+    nursery: Nursery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new one would take it back, and lose it again: two parents would fight for ever."""
+    nursery.start(3)
+    nursery.serve(nursery.born[0])
+    nursery.born[1].said = Said(refused="slot taken", taken=True)
+    nursery.born[1].code = REFUSED
+    assert nursery.join() == REFUSED
+    assert capsys.readouterr().err == "tuwen worker: slot taken\n"
+
+
 def test_a_child_that_does_not_stop_is_killed(
     nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
