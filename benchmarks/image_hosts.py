@@ -24,7 +24,11 @@ HOSTS: Final = 4
 LATENCY_S: Final = 0.02
 BODY: Final = b"\xff\xd8\xff" + bytes(8_000)
 BOUNDS: Final = HttpBounds(
-    timeout_s=5, bytes_max=2**20, connections_max=64, connections_per_host_max=16
+    timeout_s=5,
+    bytes_max=2**20,
+    connections_max=64,
+    connections_per_host_max=16,
+    first_answer_s=0.8,
 )
 
 

@@ -151,6 +151,13 @@ class WorkerSettings(LinkSettings, BaseSettings):
         description="How long a fetch may take, name, redirects and all. A little over what the "
         "slowest host that matters needs: while one waits, its batch does.",
     )
+    image_first_answer_s: float = Field(
+        default=0.8,
+        gt=0,
+        le=300,
+        description="How long a host that has not answered for a minute may take to begin its "
+        "answer: what a dead host costs its batch, once. More where slow hosts are asked seldom.",
+    )
     image_connections_max: int = Field(
         default=64,
         ge=1,

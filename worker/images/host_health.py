@@ -1,8 +1,8 @@
-"""How each image host does: whether it may be asked now, and whose turn it is.
+"""How each image host does: whether it may be asked now, for how long, and whose turn it is.
 
-A breaker for each host: a host that fails is left alone for a minute, then asked once, in short;
-all that come meanwhile are refused at once. A host that answered of late may fail some times in a
-row; one that never did, not once. A host that says `Retry-After` is left alone for so long.
+A breaker for each host: a host that fails is left alone for a minute, then asked once; all that
+come meanwhile are refused at once. A host that answered of late may fail some times in a row; one
+that never did, not once. A host that says `Retry-After` is left alone for so long.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from worker.images.host_reports import HostReport, worst
 LEFT_ALONE_S: Final = 60.0
 FAILURES_MAX: Final = 5
 PROBE_S: Final = 1.0
+"""How long others wait at least while one post asks whether a host is back."""
 RETRY_AFTER_S_MAX: Final = 3600.0
 # A stranger may name any number of hosts: those of longest ago are forgotten.
 HOSTS_MAX: Final = 4096
@@ -29,6 +30,11 @@ LEFT_ALONE: Final = ImageProblem(
     again_s=math.inf,
 )
 """Why a host that is left alone was not asked."""
+
+NO_ANSWER: Final = ImageProblem(
+    Reason.IMAGE_TIMEOUT, "the host did not begin to answer within image_first_answer_s"
+)
+"""Why a host that is not known to be well was not waited for any longer."""
 
 
 class HostHealth:
@@ -53,14 +59,18 @@ class HostHealth:
         """Whether it is refused to posts, or only asked whether it is back."""
         return self._free_s > -math.inf
 
-    def time_for(self, now_s: float, timeout_s: float) -> float | None:
-        """How long the host may take when it is asked now; None where it must not be asked."""
+    def well(self, now_s: float) -> bool:
+        """Whether it answered of late, and has not failed since: then it is worth waiting for."""
+        return self._answered_of_late(now_s) and not self._failures
+
+    def may_be_asked(self, now_s: float) -> bool:
+        """Whether to ask it now; of a host that is left alone, by one post after its time."""
         if not self.left_alone:
-            return timeout_s
+            return True
         if self._probing or now_s < self._free_s:
-            return None
+            return False
         self._probing = True
-        return min(PROBE_S, timeout_s)
+        return True
 
     def again_s(self, now_s: float) -> float:
         """How long until asking may help: infinity where it failed, as no post waits a minute.
@@ -82,7 +92,7 @@ class HostHealth:
         """Count a failure, and leave the host alone when it is one too many."""
         self._failures += 1
         self.failed_in_all += 1
-        trusted = now_s - self._answered_s < LEFT_ALONE_S and self._failures < FAILURES_MAX
+        trusted = self._answered_of_late(now_s) and self._failures < FAILURES_MAX
         if self._probing or not trusted:
             self._leave_alone(now_s + LEFT_ALONE_S)
 
@@ -95,6 +105,9 @@ class HostHealth:
     def undecided(self) -> None:
         """What was asked tells nothing of the host: let the next one find out."""
         self._probing = False
+
+    def _answered_of_late(self, now_s: float) -> bool:
+        return now_s - self._answered_s < LEFT_ALONE_S
 
     def _leave_alone(self, until_s: float) -> None:
         self._probing = False

@@ -3,10 +3,14 @@
 Redirects are followed by hand, each held to the guard. Nothing that the host says is believed: its
 content type is not looked at, a content encoding is refused, a length only ends a fetch sooner.
 Only whether its image has changed is the host's own to say.
+
+A host that is not known to be well must begin to answer soon: no post waits longer for it. Whether
+it is dead or only slow is found out behind the posts' backs, by a fetch that has the whole time.
 """
 
 import asyncio
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,7 +25,7 @@ from features.images import ImageProblem
 from schemas.reasons import Reason
 from worker.images.address_guard import AddressGuard
 from worker.images.guarded_connections import CONNECT_S, ForbiddenAddress
-from worker.images.host_health import LEFT_ALONE, HostHealth, Hosts
+from worker.images.host_health import LEFT_ALONE, NO_ANSWER, HostHealth, Hosts
 from worker.images.http_freshness import condition, fresh_s, version_of
 from worker.images.sources import Answer, Unchanged, Version, Versioned
 
@@ -31,6 +35,8 @@ HEADER_BYTES_MAX: Final = 8190
 # What comes slower than this, after a while for the start, holds a connection and brings no image.
 BYTES_PER_S_MIN: Final = 16 * 1024
 SLOW_START_S: Final = 2.0
+LOOKS_MAX: Final = 16
+"""So many hosts that did not answer at first are looked at again at once, beside the posts' own."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _ABSENT: Final = frozenset({404, 410})
@@ -44,7 +50,8 @@ class HttpBounds:
     """What a fetch may take, over all hops, and how many run at once, of all hosts and of one.
 
     `reading_bytes_max` is what all bodies together may take that are being read. `fresh_s_max` is
-    for how long a host is believed that its image stays the same.
+    for how long a host is believed that its image stays the same. `first_answer_s` is how long a
+    host may take to begin that is not known to be well; None: as long as any.
     """
 
     timeout_s: float
@@ -53,6 +60,7 @@ class HttpBounds:
     connections_per_host_max: int
     reading_bytes_max: int = 64 * 2**20
     fresh_s_max: float = 0.0
+    first_answer_s: float | None = None
 
 
 class HttpFetch:
@@ -72,12 +80,11 @@ class HttpFetch:
         # So many of the largest, or all connections with an even share each.
         self._large = asyncio.Semaphore(max(1, bounds.reading_bytes_max // bounds.bytes_max))
         self._small_bytes_max = bounds.reading_bytes_max // bounds.connections_max
+        self.looks: dict[HostHealth, asyncio.Task[None]] = {}
 
     async def fetch(self, url: URL, known: Version | None = None) -> Answer:
         """Follow `url` to an image. Ends by the deadline, whatever the hosts do."""
-        timeout_s = self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s)
-        if timeout_s is None:
-            return self._left_alone(url)
+        timeout_s = self._bounds.timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._followed(url, known)
@@ -87,9 +94,13 @@ class HttpFetch:
 
     async def _followed(self, url: URL, known: Version | None) -> Answer:
         for hop in range(REDIRECTS_MAX + 1):
-            if hop and self._hosts.of(url).time_for(_now_s(), self._bounds.timeout_s) is None:
+            health = self._hosts.of(url)
+            if not health.may_be_asked(_now_s()):
                 return self._left_alone(url)
-            answer = await self._asked(url, known)
+            patience_s = None if health.well(_now_s()) else self._bounds.first_answer_s
+            answer = await self._asked(url, health, known, patience_s)
+            if answer is NO_ANSWER:
+                self._look_again(url, health)
             if isinstance(answer, ImageProblem):
                 return self._dated(answer, url)
             if not isinstance(answer, str):
@@ -108,14 +119,31 @@ class HttpFetch:
         again_s = self._hosts.of(url).again_s(_now_s())
         return replace(problem, again_s=max(problem.again_s, again_s))
 
-    async def _asked(self, url: URL, known: Version | None) -> Answer | str:
+    def _look_again(self, url: URL, health: HostHealth) -> None:
+        """Find out whether a host is only slow, with no post that waits for it."""
+
+        async def looking() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._bounds.timeout_s):
+                    await self._asked(url, health, None, None)
+
+        if health not in self.looks and len(self.looks) < LOOKS_MAX:
+            self.looks[health] = asyncio.create_task(looking())
+            self.looks[health].add_done_callback(lambda _: self.looks.pop(health))
+
+    async def _asked(
+        self, url: URL, health: HostHealth, known: Version | None, patience_s: float | None
+    ) -> Answer | str:
         """Ask one host, and note how it did. Text is where it redirects to."""
-        health = self._hosts.of(url)
         health.asked += 1
         began_s = _now_s()
         asking = condition(url, known)
         try:
-            async with self._session.get(url, allow_redirects=False, headers=asking) as response:
+            async with (
+                asyncio.timeout(patience_s) as beginning,
+                self._session.get(url, allow_redirects=False, headers=asking) as response,
+            ):
+                beginning.reschedule(None)
                 answer = await self._answer(response, known if asking else None)
                 _note(health, response, answer)
                 return answer
@@ -247,8 +275,10 @@ def _problem(error: Exception) -> ImageProblem:
             return ImageProblem(
                 _UNAVAILABLE, "no TLS connection that can be trusted", again_s=math.inf
             )
-        case TimeoutError():
+        case aiohttp.ServerTimeoutError():
             return ImageProblem(Reason.IMAGE_TIMEOUT, f"no connection within {CONNECT_S:g} s")
+        case TimeoutError():
+            return NO_ANSWER
         case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | OSError():
             return ImageProblem(_UNAVAILABLE, f"the connection failed: {type(error).__name__}")
         case _:

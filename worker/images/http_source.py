@@ -21,7 +21,7 @@ from worker.images.address_guard import AddressGuard
 from worker.images.guarded_connections import Network, connector
 from worker.images.host_health import LEFT_ALONE, Hosts
 from worker.images.host_reports import HostReport
-from worker.images.http_fetch import HttpBounds, HttpFetch, session
+from worker.images.http_fetch import LOOKS_MAX, HttpBounds, HttpFetch, session
 from worker.images.sources import NOTHING_KNOWN, Answer, FetchWatch, Known, Version
 
 # How long a fetch may wait for its turn: over 4 s an image, at 8 at once, for a batch of 64.
@@ -84,11 +84,12 @@ class HttpSource:
             self._loop.close()
 
     async def _opened(self, agent: str, network: Network) -> ClientSession:
-        limits = self._bounds.connections_max, self._bounds.connections_per_host_max
+        most, of_a_host = self._bounds.connections_max, self._bounds.connections_per_host_max
+        limits = most + LOOKS_MAX, of_a_host
         return session(connector(self._guard, network, *limits), agent)
 
     async def _hung_up(self) -> None:
-        flights = list(self._flights.values())
+        flights = [*self._flights.values(), *self._http.looks.values()]
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)

@@ -32,6 +32,7 @@ WORKER = [
     *("--request-timeout-ms", "1000", "--delivery-timeout-ms", "2000"),
     *("--transaction-timeout-ms", "3000", "--session-timeout-ms", "6000"),
     *("--max-poll-interval-ms", "7000", "--image-timeout-s", str(IMAGE_TIMEOUT_S)),
+    *("--image-first-answer-s", str(IMAGE_TIMEOUT_S)),
 ]
 
 

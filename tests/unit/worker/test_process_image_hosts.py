@@ -42,6 +42,7 @@ def test_a_worker_that_waits_for_a_host_stops_when_it_is_told_to(tmp_path: Path)
             image_networks="127.0.0.0/8",
             image_ports=str(port),
             image_timeout_s=300,
+            image_first_answer_s=300,
             stop_timeout_s=0.5,
         )
         running = Running(settings, cluster.connect)

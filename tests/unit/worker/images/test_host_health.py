@@ -6,20 +6,13 @@ from yarl import URL
 from worker.images import host_health
 from worker.images.host_health import FAILURES_MAX, LEFT_ALONE_S, PROBE_S, HostHealth, Hosts
 
-TIMEOUT_S = 5.0
-
-
-def asked(health: HostHealth, now_s: float) -> float | None:
-    """How long the host may take now."""
-    return health.time_for(now_s, TIMEOUT_S)
-
 
 def test_a_host_that_never_answered_is_left_alone_at_once() -> None:
     """A dead host costs one timeout."""
     health = HostHealth(1)
-    assert asked(health, 0) == TIMEOUT_S
+    assert health.may_be_asked(0)
     health.failed(5)
-    assert (asked(health, 5), health.left_alone) == (None, True)
+    assert (health.may_be_asked(5), health.left_alone) == (False, True)
 
 
 def test_a_host_that_answered_of_late_may_fail_some_times_in_a_row() -> None:
@@ -28,9 +21,9 @@ def test_a_host_that_answered_of_late_may_fail_some_times_in_a_row() -> None:
     health.answered(0)
     for _ in range(FAILURES_MAX - 1):
         health.failed(1)
-    assert asked(health, 1) == TIMEOUT_S
+    assert health.may_be_asked(1)
     health.failed(1)
-    assert asked(health, 1) is None
+    assert not health.may_be_asked(1)
 
 
 def test_an_answer_forgives_what_failed() -> None:
@@ -40,7 +33,7 @@ def test_an_answer_forgives_what_failed() -> None:
     for _ in range(3 * FAILURES_MAX):
         health.failed(1)
         health.answered(1)
-    assert asked(health, 1) == TIMEOUT_S
+    assert health.may_be_asked(1)
 
 
 def test_an_answer_of_long_ago_counts_for_nothing() -> None:
@@ -48,29 +41,42 @@ def test_an_answer_of_long_ago_counts_for_nothing() -> None:
     health = HostHealth(1)
     health.answered(0)
     health.failed(LEFT_ALONE_S)
-    assert asked(health, LEFT_ALONE_S) is None
+    assert not health.may_be_asked(LEFT_ALONE_S)
+
+
+def test_a_host_is_well_that_answered_of_late_and_has_not_failed_since() -> None:
+    """Only such a one is worth waiting for."""
+    health = HostHealth(1)
+    unknown = health.well(0)
+    health.answered(0)
+    answered = health.well(LEFT_ALONE_S - 1)
+    long_ago = health.well(LEFT_ALONE_S)
+    health.answered(LEFT_ALONE_S)
+    health.failed(LEFT_ALONE_S)
+    failed = health.well(LEFT_ALONE_S)
+    assert (unknown, answered, long_ago, failed) == (False, True, False, False)
 
 
 def test_once_a_minute_one_post_asks_whether_the_host_is_back() -> None:
-    """In short, and alone: the others are still refused."""
+    """Alone: the others are still refused."""
     health = HostHealth(1)
     health.failed(0)
-    assert asked(health, LEFT_ALONE_S - 1) is None
-    assert [asked(health, LEFT_ALONE_S) for _ in range(3)] == [PROBE_S, None, None]
+    assert not health.may_be_asked(LEFT_ALONE_S - 1)
+    assert [health.may_be_asked(LEFT_ALONE_S) for _ in range(3)] == [True, False, False]
     health.failed(LEFT_ALONE_S + 1)
-    assert asked(health, 2 * LEFT_ALONE_S) is None
-    assert asked(health, 2 * LEFT_ALONE_S + 1) == PROBE_S
+    assert not health.may_be_asked(2 * LEFT_ALONE_S)
+    assert health.may_be_asked(2 * LEFT_ALONE_S + 1)
     health.answered(2 * LEFT_ALONE_S + 1)
-    assert (asked(health, 2 * LEFT_ALONE_S + 1), health.left_alone) == (TIMEOUT_S, False)
+    assert (health.may_be_asked(2 * LEFT_ALONE_S + 1), health.left_alone) == (True, False)
 
 
 def test_a_host_that_is_well_but_asked_in_vain_is_asked_again() -> None:
     """What tells nothing of the host leaves it to the next to find out."""
     health = HostHealth(1)
     health.failed(0)
-    assert asked(health, LEFT_ALONE_S) == PROBE_S
+    assert health.may_be_asked(LEFT_ALONE_S)
     health.undecided()
-    assert asked(health, LEFT_ALONE_S) == PROBE_S
+    assert health.may_be_asked(LEFT_ALONE_S)
 
 
 def test_it_is_said_when_to_ask_again_may_help() -> None:
@@ -80,7 +86,7 @@ def test_it_is_said_when_to_ask_again_may_help() -> None:
     assert health.again_s(0) == 0
     health.told_to_wait(0, 10)
     assert health.again_s(4) == 6
-    assert (asked(health, 10), health.again_s(10)) == (PROBE_S, PROBE_S)
+    assert (health.may_be_asked(10), health.again_s(10)) == (True, PROBE_S)
     health.failed(11)
     assert health.again_s(11) == math.inf
 
@@ -91,9 +97,9 @@ def test_a_host_that_asks_for_time_gets_it() -> None:
     health.answered(0)
     health.told_to_wait(0, 10)
     health.told_to_wait(0, 1)
-    assert [asked(health, 9), asked(health, 10)] == [None, PROBE_S]
+    assert [health.may_be_asked(9), health.may_be_asked(10)] == [False, True]
     health.told_to_wait(10, 10**9)
-    assert asked(health, 10 + 3600) == PROBE_S
+    assert [health.may_be_asked(10 + 3599), health.may_be_asked(10 + 3600)] == [False, True]
 
 
 def test_an_answer_to_who_asked_before_shortens_no_wait() -> None:
@@ -101,10 +107,10 @@ def test_an_answer_to_who_asked_before_shortens_no_wait() -> None:
     health = HostHealth(2)
     health.told_to_wait(0, 10)
     health.answered(1)
-    assert (asked(health, 9), health.left_alone) == (None, True)
-    assert asked(health, 10) == PROBE_S
+    assert (health.may_be_asked(9), health.left_alone) == (False, True)
+    assert health.may_be_asked(10)
     health.answered(10)
-    assert (asked(health, 10), health.left_alone) == (TIMEOUT_S, False)
+    assert (health.may_be_asked(10), health.left_alone) == (True, False)
 
 
 def test_each_host_and_port_has_a_health_of_its_own() -> None:
