@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
+from inference.runtime import ort
 from schemas.manifest import TensorSpec
 
 Arrays = dict[str, NDArray[Any]]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
+import inference.runtime  # noqa: F401 -- before a test loads ONNX Runtime, which would send.
 from tests.prometheus import Prometheus, running_prometheus
 from tests.services import missing_service
 from tuwen import local_kafka
