@@ -3,18 +3,15 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from features.images import ImageProblem
 from schemas.reasons import Reason
 from schemas.verdict import Modality
 from worker.image_failures import ImageFailures
+from worker.images.cache import ImageCache, no_cache
 from worker.images.decoder import Decoder
-from worker.images.sources import ImageSource, Versioned
+from worker.images.pictures import Picture, Pictures
+from worker.images.sources import ImageSource
 from worker.messages import Fetched, Later, Read, Reject
-
-Pixels = NDArray[np.uint8]
 
 
 class Fetcher:
@@ -26,9 +23,9 @@ class Fetcher:
         decoder: Decoder,
         modalities: Sequence[Modality],
         failures: ImageFailures,
+        cache: ImageCache | None = None,
     ) -> None:
-        self._source = source
-        self._decoder = decoder
+        self._pictures = Pictures(source, decoder, cache or no_cache())
         self._modalities = frozenset(modalities)
         self._failures = failures
 
@@ -40,22 +37,12 @@ class Fetcher:
             if read.post.has_image and "image" in self._modalities
         ]
         references = [reads[row].post.image or "" for row in wanted]
-        images = dict(zip(wanted, self._pixels(references), strict=True))
+        images = dict(zip(wanted, self._pictures.of(references), strict=True))
         return [self._fetched(read, images.get(row)) for row, read in enumerate(reads)]
 
-    def _pixels(self, references: Sequence[str]) -> Sequence[Pixels | ImageProblem]:
-        """Fetch and decode a batch; what cannot be fetched is not given to the decoder."""
-        answers = self._source.fetch(references) if references else []
-        fetched = [each.content if isinstance(each, Versioned) else each for each in answers]
-        rows = [row for row, image in enumerate(fetched) if isinstance(image, bytes)]
-        images = [image for image in fetched if isinstance(image, bytes)]
-        decoded = dict(zip(rows, self._decoder.decode(images) if images else (), strict=True))
-        return [
-            image if isinstance(image, ImageProblem) else decoded[row]
-            for row, image in enumerate(fetched)
-        ]
-
-    def _fetched(self, read: Read, image: Pixels | ImageProblem | None) -> Fetched | Reject | Later:
+    def _fetched(
+        self, read: Read, image: Picture | ImageProblem | None
+    ) -> Fetched | Reject | Later:
         record, post = read.record, read.post
         has_text = post.has_text and "text" in self._modalities
         match image:
@@ -65,9 +52,9 @@ class Fetcher:
                 return Reject(record, Reason.MODALITY_UNUSED, self._unused())
             case None:
                 return Fetched(record, post, None, self._absent("image", there=post.has_image))
-            case _:
+            case Picture(pixels=pixels, seen=seen, key=key):
                 missing = None if has_text else self._absent("text", there=post.has_text)
-                return Fetched(record, post, image, missing)
+                return Fetched(record, post, pixels, missing, seen, key)
 
     def _failed(
         self, read: Read, problem: ImageProblem, *, has_text: bool

@@ -60,13 +60,17 @@ class Read(msgspec.Struct, frozen=True, gc=False):
 class Fetched(msgspec.Struct, frozen=True, gc=False):
     """A post with its image: `pixels` is uint8[H,W,C], None where there is none to be had.
 
-    `missing` is the reason for the modality that is not used, None when both are.
+    `missing` is the reason for the modality that is not used, None when both are. Where the CNN has
+    seen the image before, what it gave, float32[W], is there in the place of pixels; else `key` is
+    where the cache waits for that, if it does.
     """
 
     record: Record
     post: Post
     pixels: NDArray[np.uint8] | None
     missing: Reason | None
+    seen: NDArray[np.float32] | None = None
+    key: bytes | None = None
 
 
 class Later(msgspec.Struct, frozen=True, gc=False):

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from features.images import ImageProblem
 from schemas.manifest import Manifest
+from worker.images.cache import Found
 from worker.images.sources import Answer, Unchanged, Versioned
 from worker.messages import Outcome, Partition
 
@@ -157,6 +158,22 @@ class Metrics:
             buckets=_FETCH_S,
             registry=registry,
         )
+        self._image_cache_asked = Counter(
+            "tuwen_image_cache_posts",
+            "Posts with an image: seen before (hit), fetched for another (shared), or neither.",
+            ["found"],
+            registry=registry,
+        )
+        for found in get_args(Found):
+            self._image_cache_asked.labels(found)
+        self._image_cache_evictions = Counter(
+            "tuwen_image_cache_evictions",
+            "Pictures that the cache dropped to make room.",
+            registry=registry,
+        )
+        self._image_cache_bytes = Gauge(
+            "tuwen_image_cache_bytes", "Bytes that the cache of images takes.", registry=registry
+        )
         self._hosts_left_alone = Gauge(
             "tuwen_image_hosts_left_alone",
             "Image hosts that are not asked now: they failed, or told to wait.",
@@ -240,6 +257,16 @@ class Metrics:
     def fetch_took(self, scheme: str, seconds: float) -> None:
         """Tell how long a fetch over the network took, whatever it brought."""
         self._image_fetch_seconds.labels(scheme).observe(seconds)
+
+    def image_cache_asked(self, found: Found, posts: int) -> None:
+        """Tell of how many posts the image was found so."""
+        self._image_cache_asked.labels(found).inc(posts)
+
+    def image_cache_holds(self, held_bytes: int, evicted: int) -> None:
+        """Tell how full the cache is, and how many pictures it has just dropped for room."""
+        self._image_cache_bytes.set(held_bytes)
+        if evicted:
+            self._image_cache_evictions.inc(evicted)
 
     def hosts_left_alone(self, hosts: int) -> None:
         """Tell how many image hosts are not asked now."""

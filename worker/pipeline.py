@@ -19,11 +19,13 @@ from typing import Final
 import structlog
 
 from inference.classifier import Classifier
+from worker import probe
 from worker.batching import Inbox
 from worker.commit import Committer
 from worker.endurance import Endurance
 from worker.fetch import Fetcher
 from worker.image_failures import image_failures
+from worker.images.cache import ImageCache
 from worker.images.decoder import Decoder
 from worker.images.sources import ImageSource
 from worker.kafka.broker import Broker
@@ -77,10 +79,14 @@ class Pipeline:
         )
         self._endurance = Endurance(metrics, self._abandon)
         modalities = classifier.manifest.modalities
-        fetcher = Fetcher(source, decoder, modalities, image_failures(settings.on_image_failure))
+        # The worker's own post is there to see the decoder and the CNN at work.
+        bytes_max, never = int(settings.image_cache_bytes_max), probe.POST.image
+        cache = ImageCache(bytes_max, classifier.identity, metrics, never)
+        failures = image_failures(settings.on_image_failure)
+        fetcher = Fetcher(source, decoder, modalities, failures, cache)
         self._retries = Retries(self._ledger, settings, metrics)
         self._stages = Stages(
-            classifier, fetcher, publisher, metrics, self._endurance, self._retries
+            classifier, fetcher, publisher, metrics, self._endurance, self._retries, cache
         )
         self._failure: BaseException | None = None
         self._log = structlog.get_logger()

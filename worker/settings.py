@@ -182,6 +182,20 @@ class WorkerSettings(LinkSettings, BaseSettings):
         description="Most pixels of an image, checked before it is decoded. 50 million need up "
         "to 200 MB for a moment, as PNG.",
     )
+    image_cache_bytes_max: Annotated[ByteSize, Field(ge=0)] = Field(
+        default=ByteSize(32 * 2**20),
+        description="Memory of each worker for what the CNN gave for images seen before, 0: none. "
+        "An image takes 1 to 5 kB. Raise it while tuwen_image_cache_evictions_total grows and hits "
+        "are worth it; 0 where no image comes twice.",
+    )
+    image_cache_unasked_s_max: float = Field(
+        default=3600.0,
+        ge=0,
+        le=86_400,
+        description="How long a host is believed that its image stays the same, by the max-age of "
+        "its Cache-Control, and is not asked again. Less where hosts promise more than they keep; "
+        "0: each post asks, which costs a round trip and no image.",
+    )
     image_decode_timeout_s: float = Field(
         default=2.0,
         gt=0,

@@ -17,6 +17,7 @@ from schemas.verdict import Modality
 from worker.decode import decode
 from worker.endurance import Endurance
 from worker.fetch import Fetcher
+from worker.images.cache import ImageCache, Seen
 from worker.messages import Fetched, Later, Outcome, Read, Record, Reject
 from worker.metrics import Metrics, Step
 from worker.poison import Passed, Poison, Work
@@ -50,6 +51,7 @@ class Stages:
         metrics: Metrics,
         endurance: Endurance,
         retries: Retries,
+        cache: ImageCache,
     ) -> None:
         self._classifier = classifier
         self._fetcher = fetcher
@@ -57,6 +59,7 @@ class Stages:
         self._metrics = metrics
         self._endurance = endurance
         self._retries = retries
+        self._cache = cache
         self._probe = probe_of(classifier.manifest)
 
     def prepare(self, records: Sequence[Record], due: Due = NONE_DUE) -> Prepared:
@@ -115,6 +118,7 @@ class Stages:
             return self._classifier.features(
                 [p.post.text if p.post.has_text else None for p in posts],
                 [p.pixels for p in posts],
+                [p.seen for p in posts],
             )
 
     def _features_of(self, part: Passed[Fetched, Features], posts: Sequence[Fetched]) -> Features:
@@ -135,6 +139,7 @@ class Stages:
         features = self._features_of(part, posts)
         with _Timed(self._metrics, "inference", len(posts)):
             scores = self._classifier.scores(features)
+            self._keep(posts, scores.pictures)
         with _Timed(self._metrics, "publish", len(posts)):
             return list(
                 map(
@@ -145,6 +150,17 @@ class Stages:
                     [post.missing for post in posts],
                 )
             )
+
+    def _keep(self, posts: Sequence[Fetched], seen: Sequence[tuple[int, Seen]]) -> None:
+        """Let the cache have what the CNN has just seen, of images that may be kept."""
+        found = [(posts[row].key, posts[row].pixels, vector) for row, vector in seen]
+        self._cache.fill(
+            [
+                (key, pixels, vector)
+                for key, pixels, vector in found
+                if key is not None and pixels is not None
+            ]
+        )
 
     def _used(self, present: Sequence[bool]) -> tuple[Modality, ...]:
         modalities = self._classifier.manifest.modalities

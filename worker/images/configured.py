@@ -61,6 +61,7 @@ def _http(settings: WorkerSettings, watch: FetchWatch, closing: ExitStack) -> Ne
         settings.image_connections_max,
         settings.image_connections_per_host_max,
         int(settings.in_flight_bytes_max),
+        fresh_s_max=settings.image_cache_unasked_s_max,
         first_answer_s=settings.image_first_answer_s,
     )
     source = HttpSource(rules, bounds, watch, f"tuwen/{version('tuwen')}")

@@ -52,12 +52,15 @@ class LengthClassifier:
         self.manifest = SimpleNamespace(
             modalities=("text", "image"), labels=("yes", "no"), image=None
         )
+        self.identity = b"length"
         self.batches: list[int] = []
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.failure: BaseException | None = None
 
-    def features(self, texts: Sequence[str | None], pixels: Sequence[object | None]) -> Any:
+    def features(
+        self, texts: Sequence[str | None], pixels: Sequence[object | None], _seen: object = None
+    ) -> Any:
         """Keep what was given."""
         if any(text and "毒" in text for text in texts):
             raise PanicException(texts)
@@ -75,7 +78,7 @@ class LengthClassifier:
         even = np.array([len(text or "") % 2 == 0 for text in texts])
         present = np.array([(t is not None, p is not None) for t, p in zip(*features, strict=True)])
         return SimpleNamespace(
-            scores=np.stack([even, ~even], 1).astype(np.float32), present=present
+            scores=np.stack([even, ~even], 1).astype(np.float32), present=present, pictures=()
         )
 
 

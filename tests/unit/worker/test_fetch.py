@@ -177,4 +177,4 @@ def test_a_batch_keeps_its_order() -> None:
     assert [answer.record for answer in answers if not isinstance(answer, Later)] == [
         read.record for read in reads
     ]
-    assert shelf.asked == [GOOD, ABSENT, DAMAGED, GOOD]
+    assert shelf.asked == [GOOD, ABSENT, DAMAGED]
