@@ -10,6 +10,7 @@ BrokerError
 ├── SlotTaken            another process runs under this slot's id
 ├── NotAuthorized        the broker forbids it
 ├── UnknownTopic         there is no such topic
+├── TopicMadeAnew        the topic was deleted, and another one has its name
 ├── OffsetOutOfRange     the committed offset is no longer, or not yet, in the log
 └── Undecodable          a batch of the log cannot be decoded
 """
@@ -63,6 +64,18 @@ class UnknownTopic(BrokerError):
     def __init__(self, topic: str) -> None:
         super().__init__(
             f"topic {topic!r} does not exist: create it with `tuwen topics create`, or name another"
+        )
+        self.topic = topic
+
+
+class TopicMadeAnew(BrokerError):
+    """Topic `topic` is another one than it was."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"topic {topic!r} was deleted and made anew while it was read: what was not read of "
+            "the old one is gone, and its offsets mean nothing in the new one; start again, to "
+            "read that one from its beginning"
         )
         self.topic = topic
 

@@ -36,6 +36,12 @@ class Cluster(Protocol):
     def trim(self, partition: Partition, offset: int) -> None:
         """Delete the records before an offset."""
 
+    def grow(self, topic: str, partitions: int) -> None:
+        """Let a topic have more partitions."""
+
+    def make_anew(self, topic: str, partitions: int) -> None:
+        """Delete a topic and make another of its name."""
+
 
 class InMemory:
     """The cluster in memory."""
@@ -66,6 +72,14 @@ class InMemory:
     def trim(self, partition: Partition, offset: int) -> None:
         """Delete the records before an offset."""
         self.cluster.trim(partition, offset)
+
+    def grow(self, topic: str, partitions: int) -> None:
+        """Let a topic have more partitions."""
+        self.cluster.add_partitions(topic, partitions)
+
+    def make_anew(self, topic: str, partitions: int) -> None:
+        """Delete a topic and make another of its name."""
+        self.cluster.make_anew(topic, partitions)
 
 
 class Real:
@@ -109,6 +123,23 @@ class Real:
         with contextlib.closing(KafkaAdminClient(bootstrap_servers=self.servers)) as admin:
             admin.delete_records({TopicPartition(*partition): offset})
 
+    def grow(self, topic: str, partitions: int) -> None:
+        """Let a topic have more partitions."""
+        from kafka import KafkaAdminClient
+        from kafka.admin import NewPartitions
+
+        with contextlib.closing(KafkaAdminClient(bootstrap_servers=self.servers)) as admin:
+            admin.create_partitions({topic: NewPartitions(partitions)})
+
+    def make_anew(self, topic: str, partitions: int) -> None:
+        """Delete a topic and make another of its name."""
+        from kafka import KafkaAdminClient
+        from kafka.admin import NewTopic
+
+        with contextlib.closing(KafkaAdminClient(bootstrap_servers=self.servers)) as admin:
+            admin.delete_topics([topic])
+            admin.create_topics([NewTopic(topic, partitions, 1)])
+
 
 @dataclass
 class Bench:
@@ -133,6 +164,7 @@ class Bench:
             topic=topic or self.posts,
             slot_id=f"{self.group}-{slot}",
             delivery=delivery,
+            metadata_max_age_ms=500,
         )
 
     def connect(self, slot: str = "a", delivery: Delivery = "exactly-once") -> Broker:

@@ -15,7 +15,7 @@ from tests.contract.harness import (
     silence,
     values,
 )
-from worker.errors import MembershipLost, SlotTaken
+from worker.errors import MembershipLost, SlotTaken, TopicMadeAnew
 from worker.kafka.broker import Broker, Membership, Position
 from worker.messages import Partition
 
@@ -124,6 +124,35 @@ def test_a_process_that_leaves_takes_nobody_elses_place_away(bench: Bench) -> No
     silence(member)
     assert owned_by(member) == both(bench)
     assert poll(member).membership is not None
+
+
+def test_partitions_that_are_added_are_read_from_their_beginning(bench: Bench) -> None:
+    """Also where the group's leader has taken its dead self's place, and does not know it leads."""
+    dead = bench.connect("a")
+    join(dead)
+    dead.close(5.0, leave=False)
+    broker = bench.connect("a")
+    join(broker)
+    bench.cluster.grow(bench.posts, 4)
+    bench.write([b"new"], number=3)
+    assert values(records(broker, 1)) == [b"new"]
+    assert owned_by(broker) == {Partition(bench.posts, number) for number in range(4)}
+
+
+def test_a_topic_that_is_made_anew_is_read_from_its_beginning(bench: Bench) -> None:
+    """By a new process; the one that read the old topic ends, for its offsets mean nothing now."""
+    bench.write([b"1", b"2"])
+    broker = bench.connect("a")
+    records(broker, 2)
+    (membership,) = join_again(broker)
+    broker.mark({Partition(bench.posts, 0): Position(2)}, membership, 5.0)
+    bench.cluster.make_anew(bench.posts, 2)
+    with pytest.raises(TopicMadeAnew, match="was deleted and made anew"):
+        for _ in polls(broker):
+            pass
+    broker.close(5.0, leave=True)
+    bench.write([b"new 1", b"new 2", b"new 3"])
+    assert values(records(bench.connect("a"), 3)) == [b"new 1", b"new 2", b"new 3"]
 
 
 def test_a_member_that_stops_without_leaving_keeps_its_partitions(bench: Bench) -> None:

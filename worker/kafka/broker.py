@@ -84,7 +84,8 @@ class Broker(Protocol):
         """Wait for records at most `timeout_s`, and give at most `records_max`.
 
         A partition that cannot be read on is raised once (`Undecodable`, `OffsetOutOfRange`) and
-        stopped until a `seek`; the others go on.
+        stopped until a `seek`; the others go on. A member whose slot was taken (`SlotTaken`) or
+        whose topic is not the one that it was (`TopicMadeAnew`, `UnknownTopic`) cannot go on.
         A poll that raises takes nothing: changes of ownership come with the next.
         """
 

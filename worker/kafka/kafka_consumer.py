@@ -21,6 +21,7 @@ from worker.kafka.connections import answered, distrust
 from worker.kafka.exact_records import ExactRecords
 from worker.kafka.ownership import Ownership
 from worker.kafka.slot_watch import SlotWatch
+from worker.kafka.topic_watch import TopicWatch
 from worker.messages import Partition, Record
 
 # A member learns from a heartbeat that others wait for it: partitions move no faster than this.
@@ -115,6 +116,10 @@ class GroupConsumer:
         self._stopped: set[Partition] = set()
         self._silent_since_s: float | None = None
         self._slot = SlotWatch(self._coordinator, settings.slot_id)
+        self._topic = TopicWatch(consumer._cluster, self._coordinator, settings.topic)  # noqa: SLF001
+        # One that does not poll for too long leaves. kafka-python has only dynamic members do so:
+        # a static one would stay for its session, too.
+        self._coordinator.is_dynamic_member = lambda: True
         consumer.subscribe([settings.topic], listener=_Listener(self._ownership))
         with answered(
             consumer._manager,  # noqa: SLF001
@@ -131,7 +136,8 @@ class GroupConsumer:
     def poll(self, timeout_s: float, records_max: int) -> Polled:
         """Poll once; a partition that cannot be read is raised once, and stopped.
 
-        Raises SlotTaken when another process has taken this member's place.
+        Raises SlotTaken when another process has taken this member's place, TopicMadeAnew and
+        UnknownTopic when the topic is not the one that it was.
         """
         self._slot.demand()
         if self._coordinator.rejoining:
@@ -149,6 +155,7 @@ class GroupConsumer:
                 raise
             except client.OffsetOutOfRangeError as error:
                 raise self._out_of_range(error) from error
+        self._topic.look()
         records: list[Record] = list(chain.from_iterable(fetched.values()))
         if not records:
             # Before anything is taken: what a poll that raises has taken, nobody is ever told.
@@ -211,7 +218,8 @@ class GroupConsumer:
         return self._slot.member_id or ("" if asked else None)
 
     def close(self, timeout_s: float) -> None:
-        """Close within `timeout_s`, whatever the broker does; a static member leaves no group."""
+        """Close within `timeout_s`, whatever the broker does, and say nothing to the group."""
+        self._coordinator.is_dynamic_member = lambda: False
 
         def close() -> None:
             self._consumer.close(autocommit=False, timeout_ms=timeout_s * 1_000)

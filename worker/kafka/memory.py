@@ -52,6 +52,7 @@ class MemoryCluster:
         self._logs: dict[str, list[PartitionLog]] = {}
         self._groups: dict[str, MemoryGroup] = {}
         self._producers: dict[str, _Producer] = {}
+        self._incarnations: dict[str, int] = {}
         for topic, partitions in (topics or {}).items():
             self.create_topic(topic, partitions)
 
@@ -71,6 +72,26 @@ class MemoryCluster:
         """Make a topic."""
         with self.changed:
             self._logs[topic] = [PartitionLog(Partition(topic, n)) for n in range(partitions)]
+
+    def add_partitions(self, topic: str, partitions: int) -> None:
+        """Let a topic have more partitions."""
+        with self.changed:
+            logs = self._logs[topic]
+            logs += [PartitionLog(Partition(topic, n)) for n in range(len(logs), partitions)]
+            for group in self._groups_on(topic):
+                group.share_out(self.partitions_of(topic))
+            self.changed.notify_all()
+
+    def make_anew(self, topic: str, partitions: int) -> None:
+        """Delete a topic, what groups committed of it included, and make another of its name."""
+        with self.changed:
+            groups = self._groups_on(topic)
+            self._incarnations[topic] = self.incarnation(topic) + 1
+            self.create_topic(topic, partitions)
+            for group in groups:
+                group.share_out([])
+                group.share_out(self.partitions_of(topic))
+            self.changed.notify_all()
 
     def produce(self, outgoing: Outgoing) -> Receipt:
         """Write a record outside any transaction, as a plain producer does."""
@@ -134,6 +155,10 @@ class MemoryCluster:
             raise UnknownTopic(topic)
         return [log.partition for log in self._logs[topic]]
 
+    def incarnation(self, topic: str) -> int:
+        """Tell topics of one name apart."""
+        return self._incarnations.get(topic, 0)
+
     def log(self, partition: Partition) -> PartitionLog:
         """Give a partition's log."""
         return self._logs[partition.topic][partition.number]
@@ -188,6 +213,10 @@ class MemoryCluster:
             self._groups[producer.group].committed.update(producer.positions)
         producer.written, producer.positions = None, {}
         self.changed.notify_all()
+
+    def _groups_on(self, topic: str) -> list[MemoryGroup]:
+        found = self._groups.values()
+        return [group for group in found if any(p.topic == topic for p in group.partitions)]
 
     def _records(self, topic: str) -> list[tuple[Record, bool]]:
         with self.changed:

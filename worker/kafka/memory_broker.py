@@ -8,6 +8,7 @@ from worker.errors import (
     MembershipLost,
     OffsetOutOfRange,
     SlotTaken,
+    TopicMadeAnew,
     TransactionAborted,
     Unavailable,
     Undecodable,
@@ -32,6 +33,7 @@ class MemoryBroker:
         self._cluster = cluster
         self._settings = settings
         self._group = cluster.group(settings.group, settings.topic)
+        self._incarnation = cluster.incarnation(settings.topic)
         self._member: int | None = None
         self._ownership = Ownership()
         self._positions: dict[Partition, int] = {}
@@ -172,6 +174,8 @@ class MemoryBroker:
     def _find_out_whether_lost(self) -> None:
         """Join at first; join again, with nothing, when the group has sent this member away."""
         self._group.demand_slot(self._member, "polling")
+        if self._incarnation != self._cluster.incarnation(self._settings.topic):
+            raise TopicMadeAnew(self._settings.topic)
         if self._member is None or not self._group.has(self._member):
             self._give_up(self._ownership.owned)
             self._ownership.lose(self._ownership.owned)

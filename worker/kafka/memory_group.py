@@ -72,6 +72,13 @@ class MemoryGroup:
             self._rebalance()
             self._complete()
 
+    def share_out(self, partitions: Sequence[Partition]) -> None:
+        """Share out anew what the topic has now; what was committed of other partitions is gone."""
+        self.partitions = partitions
+        for partition in self.committed.keys() - set(partitions):
+            del self.committed[partition]
+        self._rebalance()
+
     def holder(self, slot_id: str) -> int | None:
         """Give the member that holds a slot."""
         return next((m for m, each in self._members.items() if each.slot_id == slot_id), None)

@@ -57,6 +57,8 @@ class SilentConsumer:
             coordinator_unknown=lambda: True,
             _handle_heartbeat_response=lambda *_: None,
         )
+        self._cluster.topic_id = lambda _: None
+        self._cluster.partitions_for_topic = lambda _: {0}
         self._fetcher = SimpleNamespace(_next_partition_records=None)
         self._subscription = SimpleNamespace(assignment={})
 
@@ -67,6 +69,10 @@ class SilentConsumer:
     def poll(self, timeout_ms: float, records_max: int) -> dict[Any, Any]:
         """Bring nothing."""
         return {}
+
+    def close(self, autocommit: bool, timeout_ms: float) -> None:
+        """Leave, as the client has dynamic members do."""
+        self.left = self._coordinator.is_dynamic_member()
 
     def group_metadata(self) -> ConsumerGroupMetadata:
         """Be out of the group."""
@@ -90,3 +96,15 @@ def test_what_was_lost_is_told_although_a_poll_raises_meanwhile(
     with pytest.raises(Unavailable):
         member.poll(0, 1)
     assert member.poll(0, 1).lost == {partition}
+
+
+def test_a_member_that_does_not_poll_leaves_and_one_that_is_closed_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """kafka-python lets a static member leave only by its session; how to stop is ours to say."""
+    consumer = SilentConsumer()
+    monkeypatch.setattr(kafka_consumer, "Fetcher", lambda *_, **__: None)
+    member = GroupConsumer(consumer, ClientSettings("nobody:1", "group", "posts", "slot"))
+    assert consumer._coordinator.is_dynamic_member()
+    member.close(1.0)
+    assert not consumer.left
