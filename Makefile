@@ -35,7 +35,7 @@ mutate: setup ## remove each listed guard, and see a named test fail
 bench: setup ## CPU per post, Kafka to Kafka, exactly once
 	@$(python) -m benchmarks $(ARGS)
 
-chaos: setup ## kill workers under load, and count what comes out
+chaos: setup ## do harm under load, and count what comes out; ARGS='--short kill' does one, briefly
 	@$(python) -m tests.chaos $(ARGS)
 
 quality: setup ## train on a real corpus, export, and send its test half through Kafka

@@ -41,7 +41,7 @@ LOOK_EVERY_S: Final = 0.1
 READY_TARGET_S: Final = 2.0
 RSS_TARGET_MB: Final = 250.0
 FLAGS: Final = (
-    *("bundle", "bootstrap_servers", "group"),
+    *("bundle", "bootstrap_servers", "group", "delivery"),
     *("posts_topic", "verdicts_topic", "dead_letters_topic"),
 )
 SHORT_SLACK: Final = 3.0
@@ -86,10 +86,16 @@ SHORT: Final = (
 )
 
 
-def measure(scenario: Scenario, servers: str, processes: int, folder: Path) -> Figures:
-    """Run one scenario on topics of its own."""
-    group = "images" if scenario.pictures else "text"
-    settings = _settings(servers, group)
+def measure(
+    scenario: Scenario,
+    servers: str,
+    processes: int,
+    folder: Path,
+    delivery: str = "exactly-once",
+    group: str = "",
+) -> Figures:
+    """Run one scenario on topics of its own, which are named after the group."""
+    settings = _settings(servers, group or ("images" if scenario.pictures else "text"), delivery)
     with admin(servers) as client:
         create(client, settings, PARTITIONS, 1)
     pictures = write_pictures(folder / "pictures")
@@ -112,14 +118,17 @@ def measure(scenario: Scenario, servers: str, processes: int, folder: Path) -> F
     return Figures(scenario, cpu_us, yardstick, posts_per_s, worker.ready_s, rss_mb)
 
 
-def _settings(servers: str, group: str) -> WorkerSettings:
-    return WorkerSettings(
-        bundle=_bundle(),
-        bootstrap_servers=servers,
-        group=group,
-        posts_topic=f"{group}.posts",
-        verdicts_topic=f"{group}.verdicts",
-        dead_letters_topic=f"{group}.dead-letters",
+def _settings(servers: str, group: str, delivery: str) -> WorkerSettings:
+    return WorkerSettings.model_validate(
+        {
+            "bundle": _bundle(),
+            "bootstrap_servers": servers,
+            "group": group,
+            "delivery": delivery,
+            "posts_topic": f"{group}.posts",
+            "verdicts_topic": f"{group}.verdicts",
+            "dead_letters_topic": f"{group}.dead-letters",
+        }
     )
 
 

@@ -1,4 +1,7 @@
-"""Write the rows of docs/faults.md: those of the scenarios that ran, each with its provenance."""
+"""Write the rows of docs/faults.md: those of the scenarios that ran, each with its provenance.
+
+Sections after the table are written by hand, and kept.
+"""
 
 import datetime as dt
 import re
@@ -49,7 +52,8 @@ def write(file: Path, scenario: Scenario, figures: Figures, short: bool, commit:
     rows[scenario.name] = f"| `{scenario.name}`: {' | '.join(row)} |"
     lines = [rows[each.name] for each in SCENARIOS if each.name in rows]
     table = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|", *lines]
-    file.write_text(HEAD + "\n".join(table) + "\n", encoding="utf-8")
+    _, heading, rest = text.partition("\n## ")
+    file.write_text(HEAD + "\n".join(table) + "\n" + heading + rest, encoding="utf-8")
 
 
 def cells(scenario: Scenario, figures: Figures) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
 """Workers in processes of their own: started, killed, stopped, and asked what they own."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,10 +57,10 @@ class Fleet:
         process.wait()
         return died_s
 
-    def doom(self, slot: int, patience_s: float) -> float | None:
+    def doom(self, slot: int, patience_s: float, step: str = "commit") -> float | None:
         """Have a worker die between flush and commit; say when, None when it did not."""
         doom = self.folder / f"die-{slot}"
-        doom.touch()
+        doom.write_text(step)
         process = self.processes[slot]
         try:
             code = process.wait(patience_s)
@@ -67,6 +70,34 @@ class Fleet:
         assert code == -signal.SIGKILL, self.log(slot)
         del self.processes[slot]
         return time.time()
+
+    def hold(self, slot: int, steps: str, patience_s: float) -> bool:
+        """Have a worker wait at the first of these steps, and then at all; False when it did not.
+
+        It waits until `release`.
+        """
+        (self.folder / f"hold-{slot}").write_text(steps)
+        held = self.folder / f"held-{slot}"
+        return self._wait(lambda: time.time() if held.exists() else None, patience_s) is not None
+
+    def release(self, slot: int, but: str = "") -> None:
+        """Let a worker go on; where it waits at the step `but`, it stays."""
+        hold = self.folder / f"hold-{slot}"
+        if but:
+            hold.write_text(but)
+            return
+        hold.unlink(missing_ok=True)
+        (self.folder / f"held-{slot}").unlink(missing_ok=True)
+
+    def raised(self, slot: int, step: str) -> list[str]:
+        """Give what a step has raised so far in a slot's workers."""
+        path = self.folder / f"raised-{slot}"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line for line in lines if line.startswith(f"{step} ")]
+
+    def signal(self, slot: int, number: signal.Signals) -> None:
+        """Send a signal to a slot's worker."""
+        self.processes[slot].send_signal(number)
 
     def stop(self, slot: int) -> tuple[float, int]:
         """Stop a worker as an operator does; say when that began, and its exit code."""
@@ -96,9 +127,15 @@ class Fleet:
 
     def shared_out_s(self, partitions: int, workers: int, patience_s: float) -> float | None:
         """Wait until all partitions are owned, by so many workers; say since when they are."""
+        return self.owned_by_s(list(self.processes), partitions, workers, patience_s)
+
+    def owned_by_s(
+        self, slots: Sequence[int], partitions: int, workers: int, patience_s: float
+    ) -> float | None:
+        """Wait until these slots own all partitions, so many of them any; say since when."""
 
         def shared() -> float | None:
-            newest = [self.owned(slot)[-1:] for slot in self.processes]
+            newest = [self.owned(slot)[-1:] for slot in slots]
             if not all(newest):
                 return None
             counts = [count for ((_, count),) in newest]
@@ -108,10 +145,26 @@ class Fleet:
 
         return self._wait(shared, patience_s)
 
-    def log(self, slot: int) -> str:
-        """Give the end of what a slot's workers said."""
+    def log(self, slot: int, *, whole: bool = False) -> str:
+        """Give the end of what a slot's workers said, or all of it."""
         path = self.logs / f"worker-{slot}.log"
-        return path.read_text(errors="replace")[-2_000:] if path.exists() else ""
+        text = path.read_text(errors="replace") if path.exists() else ""
+        return text if whole else text[-2_000:]
+
+    def wait_until(self, condition: Callable[[], object], patience_s: float) -> bool:
+        """Wait for what the workers bring about; False when they did not."""
+        return self._wait(lambda: time.time() if condition() else None, patience_s) is not None
+
+    def page(self, slot: int, name: str) -> str:
+        """Ask a worker one of its pages, whatever it answers with; nothing when it does not."""
+        urls = re.findall(r'"url": "(http://[\d.]+:\d+)/metrics"', self.log(slot, whole=True))
+        try:
+            with urllib.request.urlopen(f"{urls[-1]}/{name}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as unready:
+            return unready.read().decode()
+        except OSError:
+            return ""
 
     def check(self) -> None:
         """Fail when a worker ended by itself."""

@@ -7,14 +7,14 @@ id: both are reconciled, and what `read_uncommitted` shows beyond `read_committe
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from tests.chaos.scenario import Figures
-from tests.chaos.topics import Topics
+from tests.chaos.topics import CLIENT, Topics
 
 Source = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -60,10 +60,11 @@ class Follower:
         return self.seen
 
     def reaches(self, count: int, patience_s: float) -> bool:
-        """Wait until there are so many."""
+        """Wait until there are so many; False when none is added for `patience_s`."""
         deadline_s = time.monotonic() + patience_s
-        while self.seen < count and time.monotonic() < deadline_s:
-            self.look(WAIT_S)
+        while (before := self.seen) < count and time.monotonic() < deadline_s:
+            if self.look(WAIT_S) > before:
+                deadline_s = time.monotonic() + patience_s
         return self.seen >= count
 
     def close(self) -> None:
@@ -78,6 +79,7 @@ class Outcomes:
     sources: Counter[Source] = field(default_factory=Counter)
     ids: Counter[str] = field(default_factory=Counter)
     reasons: dict[Source, str] = field(default_factory=dict)
+    omitted: dict[Source, str] = field(default_factory=dict)
     strangers: list[str] = field(default_factory=list)
 
 
@@ -89,15 +91,24 @@ def posts_sent(topics: Topics) -> dict[Source, str]:
     }
 
 
-def outcomes(topics: Topics, isolation: Isolation, sent: dict[Source, str]) -> Outcomes:
-    """Read all outcomes; an id that is not that of its source is a stranger's."""
+def outcomes(topics: Topics, isolation: Isolation, sent: Mapping[Source, str]) -> Outcomes:
+    """Read all outcomes."""
+    return counted(read_all(topics, [topics.verdicts, topics.dead_letters], isolation), sent)
+
+
+def counted(messages: Iterable[Message], sent: Mapping[Source, str]) -> Outcomes:
+    """Count outcomes by source and by id; an id that is not that of its source is a stranger's."""
     found = Outcomes()
-    for message in read_all(topics, [topics.verdicts, topics.dead_letters], isolation):
-        source, post_id, reason = _answer(message)
+    for message in messages:
+        source, post_id, letter = _answer(message)
+        if "key" in letter.omitted:
+            post_id = sent.get(source, "")
         found.sources[source] += 1
         found.ids[post_id] += 1
-        if reason:
-            found.reasons[source] = reason
+        if letter.reason:
+            found.reasons[source] = letter.reason
+        if letter.omitted:
+            found.omitted[source] = letter.omitted
         if sent.get(source) != post_id:
             found.strangers.append(f"{source} is {sent.get(source)}, and answered as {post_id}")
     return found
@@ -108,31 +119,47 @@ def reconcile(figures: Figures, topics: Topics, wanted: int) -> Outcomes:
     sent = posts_sent(topics)
     committed = outcomes(topics, "read_committed", sent)
     everything = outcomes(topics, "read_uncommitted", sent)
-    figures.posts = len(sent)
+    compare(figures, sent, committed, everything)
     figures.demand(len(set(sent.values())) == wanted, f"{len(sent)} of {wanted} posts were sent")
+    return committed
+
+
+def compare(
+    figures: Figures, sent: Mapping[Source, str], committed: Outcomes, everything: Outcomes
+) -> None:
+    """Note what is lost, what came twice, and what was written and then aborted."""
     ids = set(sent.values())
+    figures.posts = len(sent)
     figures.lost = max(len(sent.keys() - committed.sources), len(ids - committed.ids.keys()))
     figures.twice = max(_more_than_once(committed.sources), _more_than_once(committed.ids))
     figures.demand(not committed.strangers, f"answers of no post: {committed.strangers[:3]}")
     figures.uncommitted = everything.sources.total() - committed.sources.total()
-    return committed
 
 
 def _more_than_once(counts: "Counter[Source] | Counter[str]") -> int:
     return sum(count - 1 for count in counts.values() if count > 1)
 
 
-def _answer(message: Message) -> tuple[Source, str, str]:
-    """Say which post an outcome answers: its source, its id, and why it has no verdict."""
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """Why there is no verdict, and what the dead letter lacks of its record; empty: it is none."""
+
+    reason: str = ""
+    omitted: str = ""
+
+
+def _answer(message: Message) -> tuple[Source, str, _Letter]:
+    """Say which post an outcome answers, by its source and by its id."""
     headers = dict(message.headers() or [])
     if "__connect.errors.topic" in headers:
         topic, partition, offset = (
             _text(headers[f"__connect.errors.{part}"]) for part in ("topic", "partition", "offset")
         )
-        return (topic, int(partition), int(offset)), _key(message), _text(headers["tuwen.reason"])
+        letter = _Letter(_text(headers["tuwen.reason"]), _text(headers.get("tuwen.omitted")))
+        return (topic, int(partition), int(offset)), _key(message), letter
     verdict = json.loads(message.value() or b"")
     source = verdict["source"]
-    return (source["topic"], source["partition"], source["offset"]), verdict["id"], ""
+    return (source["topic"], source["partition"], source["offset"]), verdict["id"], _Letter()
 
 
 def _key(message: Message) -> str:
@@ -152,7 +179,7 @@ def _reader(topics: Topics, names: Sequence[str], isolation: Isolation) -> Consu
             "isolation.level": isolation,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
-            "reconnect.backoff.max.ms": 500,
+            **CLIENT,
         }
     )
     reader.assign(

@@ -67,7 +67,10 @@ def run(scenario: Scenario, servers: str, folder: Path, short: bool) -> Figures:
     own = folder / scenario.name
     own.mkdir()
     place = Place(f"chaos-{scenario.name}", own, servers)
-    return scenario.run(place, scenario.short if short else scenario.full)
+    try:
+        return scenario.run(place, scenario.short if short else scenario.full)
+    except AssertionError as broken:
+        return Figures(faults=[f"broke off: {broken}"])
 
 
 def show(console: Console, scenario: Scenario, figures: Figures) -> None:

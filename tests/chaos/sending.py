@@ -8,16 +8,24 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from tests.chaos.topics import Topics
+from tests.chaos.topics import CLIENT, Topics
 
 TICK_S: Final = 0.02
 BAD_EVERY: Final = 50
 FLUSH_S: Final = 180.0
+TOGETHER_MAX: Final = 10_000
 POISON: Final = "一般"
 """A term of the tiny bundle that its text graph can be made to raise for."""
 
 Make = Callable[[int], bytes]
 """Gives the value of the post of a number."""
+Headers = Callable[[int], list[tuple[str, str | bytes | None]]]
+"""Gives its headers."""
+
+
+def no_headers(_number: int) -> list[tuple[str, str | bytes | None]]:
+    """Give a post no headers."""
+    return []
 
 
 def ordinary(number: int) -> bytes:
@@ -35,12 +43,23 @@ def post(number: int, text: str, **more: object) -> bytes:
 class Sender(threading.Thread):
     """Sends so many posts, evenly, over so long; its client outlasts what happens to a broker."""
 
-    def __init__(self, topics: Topics, posts: int, seconds: float, make: Make = ordinary) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        posts: int,
+        seconds: float,
+        make: Make = ordinary,
+        headers: Headers = no_headers,
+        together_max: int = TOGETHER_MAX,
+    ) -> None:
+        """Send by these rules; a batch has at most so many posts."""
         super().__init__(name="sender", daemon=True)
         self._topics = topics
         self._posts = posts
         self._seconds = seconds
         self._make = make
+        self._headers = headers
+        self._together_max = together_max
         self.refused = 0
         self.finished_s = 0.0
 
@@ -51,8 +70,9 @@ class Sender(threading.Thread):
                 "bootstrap.servers": self._topics.servers,
                 "enable.idempotence": True,
                 "linger.ms": 5,
+                "batch.num.messages": self._together_max,
                 "message.timeout.ms": int(FLUSH_S * 1_000),
-                "reconnect.backoff.max.ms": 500,
+                **CLIENT,
             }
         )
         began_s = time.monotonic()
@@ -77,6 +97,7 @@ class Sender(threading.Thread):
                     str(number).encode(),
                     number % self._topics.partitions,
                     self._delivered,
+                    headers=self._headers(number),
                 )
             except BufferError:
                 producer.poll(0.1)

@@ -2,8 +2,24 @@
 
 from typing import Final
 
+from tests.chaos import small_disk
 from tests.chaos.scenario import Load, Scenario
-from tests.chaos.scenarios import killing, poisoning, replaying, scaling
+from tests.chaos.scenarios import (
+    broker_outage,
+    delivery_cost,
+    full_disks,
+    killing,
+    late_delivery,
+    limits,
+    network,
+    poisoning,
+    rebalance_storm,
+    replaying,
+    scaling,
+    soaking,
+    wrong_clocks,
+    zombies,
+)
 
 SCENARIOS: Final = (
     Scenario(
@@ -12,6 +28,137 @@ SCENARIOS: Final = (
         killing.run,
         Load(100_000, 200.0, faults=50),
         Load(2_000, 14.0, faults=3),
+    ),
+    Scenario(
+        "zombies-stopped",
+        "a worker of 3 stopped in its commit past its session, and woken",
+        zombies.stopped,
+        Load(50_000, 250.0, faults=20),
+        Load(3_000, 12.0, faults=1),
+    ),
+    Scenario(
+        "zombies-stalled",
+        "the poll thread of a worker of 3 stalled past max.poll.interval, its IO thread alive; "
+        "then a commit of before that",
+        zombies.stalled,
+        Load(50_000, 250.0, faults=20),
+        Load(3_000, 12.0, faults=1),
+    ),
+    Scenario(
+        "late-delivery",
+        "records of an open transaction given up by their delivery timeout",
+        late_delivery.run,
+        Load(100_000, 400.0, faults=100),
+        Load(2_000, 8.0, faults=2),
+    ),
+    Scenario(
+        "broker-stopped",
+        "the broker stopped cleanly under load, and started again",
+        broker_outage.stopped,
+        Load(40_000, 200.0, faults=10),
+        Load(2_000, 10.0, faults=1),
+    ),
+    Scenario(
+        "broker-killed",
+        "the broker ended by kill -9 under load, and started again",
+        broker_outage.killed,
+        Load(40_000, 200.0, faults=10),
+        Load(2_000, 10.0, faults=1),
+    ),
+    Scenario(
+        "network-latency",
+        "network between workers and broker: 200 ms of latency",
+        network.latency,
+        Load(24_000, 120.0),
+        Load(1_000, 10.0),
+    ),
+    Scenario(
+        "network-resets",
+        "network between workers and broker: one answer in twenty a reset",
+        network.resets,
+        Load(24_000, 120.0),
+        Load(1_000, 10.0),
+    ),
+    Scenario(
+        "network-black-hole",
+        "network between workers and broker: nothing passes for 30 s, and nobody is told",
+        network.black_hole,
+        Load(24_000, 120.0),
+        Load(1_000, 10.0),
+    ),
+    Scenario(
+        "network-half-open",
+        "network between workers and broker: each 10 s all connections go silent, and stay open",
+        network.half_open,
+        Load(24_000, 120.0),
+        Load(1_000, 10.0),
+    ),
+    Scenario(
+        "network-trickle",
+        "network between workers and broker: answers at 20 KiB/s a connection",
+        network.trickle,
+        Load(24_000, 120.0),
+        Load(1_000, 10.0),
+    ),
+    Scenario(
+        "rebalance-storm",
+        "a bare member joins the group of 2 workers or leaves it, each second",
+        rebalance_storm.run,
+        Load(400_000, 216.0),
+        Load(40_000, 18.0),
+    ),
+    Scenario(
+        "disk-full-broker",
+        "the disk of the broker's log full under load; room again, and the broker started again",
+        full_disks.of_broker,
+        Load(12_000, 40.0),
+        Load(2_000, 8.0),
+        small_disk.lacking,
+    ),
+    Scenario(
+        "disk-full-worker",
+        "the disk of the workers' logs and temporary files full under load",
+        full_disks.of_worker,
+        Load(12_000, 40.0),
+        Load(2_000, 8.0),
+        small_disk.lacking,
+    ),
+    Scenario(
+        "read-only",
+        "the file system of bundle, home and temporary files made read-only under load",
+        full_disks.read_only,
+        Load(12_000, 40.0),
+        Load(2_000, 8.0),
+        small_disk.lacking,
+    ),
+    Scenario(
+        "clocks",
+        "the wall clocks of two workers of 3 two hours fast and slow, monotonic time right",
+        wrong_clocks.run,
+        Load(20_000, 60.0),
+        Load(1_500, 6.0),
+        wrong_clocks.lacking,
+    ),
+    Scenario(
+        "limits",
+        "posts, verdicts and dead letters a byte under, at and over each limit of a topic",
+        limits.run,
+        Load(limits.POSTS, 30.0),
+        Load(limits.POSTS, 6.0),
+    ),
+    Scenario(
+        "soak",
+        "70 % of the load that can be borne, text and image, for long",
+        soaking.run,
+        Load(20_000, 1_800.0),
+        Load(4_000, 60.0),
+    ),
+    Scenario(
+        "cost",
+        "exactly once beside at-least-once, posts of text and 320×240 JPEG, medians by turns",
+        delivery_cost.run,
+        Load(90_000, 0.0, faults=5),
+        Load(4_000, 0.0, faults=1),
     ),
     Scenario(
         "scale",

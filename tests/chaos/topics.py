@@ -1,11 +1,19 @@
 """The topics of one run, and the names of what is in them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-CREATE_S = 30.0
+CREATE_S: Final = 30.0
+CLIENT: Final[Mapping[str, str | int]] = {
+    "reconnect.backoff.max.ms": 500,
+    # What happens to a broker is told by the scenario: critical is what is left to say.
+    "log_level": 2,
+}
+"""What every client of the tests is told: it outlasts a broker, and says little."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,6 @@ class Topics:
         for kind in ("posts", "verdicts", "dead_letters"):
             limit = {"max.message.bytes": str(bytes_max[kind])} if kind in bytes_max else {}
             wanted.append(NewTopic(getattr(self, kind), self.partitions, 1, config=limit))
-        admin = AdminClient({"bootstrap.servers": self.servers})
+        admin = AdminClient({"bootstrap.servers": self.servers, **CLIENT})
         for made in admin.create_topics(wanted, request_timeout=CREATE_S).values():
             made.result(CREATE_S)

@@ -17,14 +17,15 @@ from typing import Final
 from tests.chaos.fleet import Fleet
 from tests.chaos.oracle import Follower, Outcomes, reconcile
 from tests.chaos.scenario import Figures, Load, Place
-from tests.chaos.sending import Make, Sender, ordinary
+from tests.chaos.sending import TOGETHER_MAX, Headers, Make, Sender, no_headers, ordinary
 from tests.chaos.topics import Topics
 from tests.tiny_bundle import write_tiny_bundle
 from worker.settings import WorkerSettings
 
 PARTITIONS: Final = 8
 START_S: Final = 60.0
-DRAIN_S: Final = 120.0
+DRAIN_S: Final = 60.0
+"""How long the last posts may come to nothing; a black hole and its timeouts are shorter."""
 CATCH_UP_S: Final = 0.5
 QUICK: Final = {
     "request_timeout_ms": 1_000,
@@ -63,6 +64,12 @@ class Trial:
             return time.monotonic() - began_s
         return None
 
+    def catch_up_for(self, seconds: float) -> None:
+        """See outcomes as they become visible, for so long."""
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            self.follower.look(min(left_s, CATCH_UP_S))
+
     def catch_up(self) -> None:
         """See all outcomes that are visible, while nothing is added to them."""
         seen = -1
@@ -80,9 +87,14 @@ def trial(
     servers: str = "",
     settings: Mapping[str, object] | None = None,
     make: Make = ordinary,
+    headers: Headers = no_headers,
     raises_for: str = "",
     environments: Mapping[int, Mapping[str, str]] | None = None,
     logs: Path | None = None,
+    bundle: Path | None = None,
+    bytes_max: Mapping[str, int] | None = None,
+    refused: int | None = 0,
+    together_max: int = TOGETHER_MAX,
 ) -> Iterator[Trial]:
     """Start workers and a load; after the fault wait for all outcomes, stop, and reconcile.
 
@@ -93,14 +105,19 @@ def trial(
         servers: what the workers connect to, where it is not what all others do.
         settings: what differs from the product's defaults.
         make: gives the value of the post of a number.
+        headers: gives its headers.
         raises_for: the text graph raises for texts with this term.
         environments: variables that some slots get on top of their parent's.
         logs: folder that the workers' logs go to.
+        bundle: folder that the model is written to.
+        bytes_max: limits of the topics, as `Topics.create` has them.
+        refused: how many posts the broker refuses, where that is known.
+        together_max: most posts of a batch that is sent.
     """
     topics = Topics(place.servers, place.name, PARTITIONS)
-    topics.create()
+    topics.create(**(bytes_max or {}))
     told = {"bootstrap_servers": servers or place.servers, **(settings or {})}
-    flock = fleet(topics, place.folder, told, raises_for)
+    flock = fleet(topics, place.folder, bundle or place.folder / "bundle", told, raises_for)
     flock.environments.update(environments or {})
     flock.logs = logs or place.folder
     follower = Follower(topics)
@@ -108,11 +125,14 @@ def trial(
         for slot in range(workers):
             flock.start(slot)
         assert flock.shared_out_s(PARTITIONS, workers, START_S), flock.log(0)
-        run = Trial(topics, flock, Sender(topics, load.posts, load.seconds, make), follower)
+        sender = Sender(topics, load.posts, load.seconds, make, headers, together_max)
+        run = Trial(topics, flock, sender, follower)
         run.sender.start()
         yield run
         run.sender.join()
-        _drain(run, load.posts)
+        wanted = load.posts - run.sender.refused
+        run.figures.demand(refused in (None, run.sender.refused), f"{wanted} posts got in")
+        _drain(run, wanted)
         flock.check()
         for slot in sorted(flock.processes):
             code = flock.stop(slot)[1]
@@ -120,19 +140,20 @@ def trial(
     finally:
         follower.close()
         flock.end()
-    run.found = reconcile(run.figures, topics, load.posts)
+    run.found = reconcile(run.figures, topics, wanted)
 
 
 def _drain(run: Trial, posts: int) -> None:
     """Wait until every post has an outcome, and note how long after the last one that was."""
     if not run.follower.reaches(posts, DRAIN_S):
-        run.figures.demand(False, f"{run.follower.seen} outcomes after {DRAIN_S:.0f} s")
+        run.figures.demand(False, f"{run.follower.seen} outcomes, and no more in {DRAIN_S:.0f} s")
     run.figures.drained_s = max(0.0, run.follower.last_s - run.sender.finished_s)
 
 
-def fleet(topics: Topics, folder: Path, told: Mapping[str, object], raises_for: str = "") -> Fleet:
+def fleet(
+    topics: Topics, folder: Path, bundle: Path, told: Mapping[str, object], raises_for: str
+) -> Fleet:
     """Write the model of one run; its workers have the product's own defaults, but for `told`."""
-    bundle = folder / "bundle"
     write_tiny_bundle(bundle, raises_for=raises_for)
     settings = {
         "bundle": bundle,
