@@ -9,9 +9,8 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from worker.link_settings import SECRETS
 from worker.settings import WorkerSettings
-from worker.settings_sources import read
+from worker.settings_sources import SECRETS, read
 
 Command = Callable[..., None]
 

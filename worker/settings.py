@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ByteSize, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.bucket_settings import BucketSettings
 from worker.image_failures import BY_DEFAULT, image_failures, written
 from worker.link_settings import LinkSettings
 
@@ -28,7 +29,7 @@ Failures = Annotated[str, AfterValidator(lambda text: written(image_failures(tex
 DECODER: Literal["child", "in-process"] = "child" if sys.platform == "linux" else "in-process"
 
 
-class WorkerSettings(LinkSettings, BaseSettings):
+class WorkerSettings(LinkSettings, BucketSettings, BaseSettings):
     """All that a worker can be told. Defaults are for one machine and the local Kafka."""
 
     model_config = SettingsConfigDict(

@@ -14,8 +14,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
-from worker.link_settings import SECRETS, SecuritySettings
+from worker import link_settings
+from worker.bucket_settings import BUCKET_SECRETS, BucketSettings
+from worker.link_settings import SecuritySettings
 from worker.settings import WorkerSettings
+from worker.timeout_settings import TimeoutSettings
 
 PREFIX: Final = "TUWEN_"
 CONFIG_VARIABLE: Final = "TUWEN_CONFIG"
@@ -24,10 +27,20 @@ CONFIG_FILE: Final = "tuwen.toml"
 NOT_SETTINGS: Final = frozenset({CONFIG_VARIABLE, "TUWEN_TEST_DATA"})
 """Variables with the prefix that are no setting: where the file is, and what tests read."""
 
+SECRETS: Final = (*link_settings.SECRETS, *BUCKET_SECRETS)
+"""Settings whose value nobody may read: no flag, no file of settings, no log."""
+
 NAMES: Final = tuple(
-    sorted(WorkerSettings.model_fields, key=lambda name: name in SecuritySettings.model_fields)
+    sorted(
+        WorkerSettings.model_fields,
+        key=lambda name: (
+            name in SecuritySettings.model_fields,
+            name in BucketSettings.model_fields,
+            name in TimeoutSettings.model_fields,
+        ),
+    )
 )
-"""All settings in the order to show them in: what only a secured Kafka needs comes last."""
+"""All settings in the order to show them in: what buckets and a secured Kafka need comes last."""
 
 _UNITS: Final = {"ms": "ms", "s": "s", "bytes": "bytes", "records": "records", "pixels": "pixels"}
 

@@ -145,6 +145,14 @@ class AddressGuard:
         """Whether the operator listed this host."""
         return host in self.hosts or host.endswith(self.domains)
 
+    def signed(self, url: URL) -> URL:
+        """The same: a stranger's host is told nothing that proves a right."""
+        return url
+
+    def told(self, status: int) -> str:
+        """What to say of an answer that is no image."""
+        return f"the host answered {status}"
+
     def _checked(self, url: URL) -> URL | ImageProblem:
         if url.scheme not in SCHEMES or not url.raw_host:
             return _invalid("the reference must be http://host/… or https://host/…")

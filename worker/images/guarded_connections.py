@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType
 
-from worker.images.address_guard import AddressGuard
+from worker.images.fetch_rules import FetchRules
 
 # One lost packet of a handshake is sent again after a second.
 CONNECT_S: Final = 2.0
@@ -41,7 +41,7 @@ class Network:
 class GuardedResolver(AbstractResolver):
     """Resolves names by c-ares, which keeps answers for their TTL and no longer."""
 
-    def __init__(self, guard: AddressGuard, nameservers: Sequence[str] = ()) -> None:
+    def __init__(self, guard: FetchRules, nameservers: Sequence[str] = ()) -> None:
         self._guard = guard
         self._names = aiohttp.AsyncResolver(
             nameservers=list(nameservers), timeout=DNS_TRY_S, tries=DNS_TRIES
@@ -67,7 +67,7 @@ class GuardedResolver(AbstractResolver):
 
 
 def connector(
-    guard: AddressGuard, network: Network, connections_max: int, per_host_max: int
+    guard: FetchRules, network: Network, connections_max: int, per_host_max: int
 ) -> aiohttp.TCPConnector:
     """Make connections that `guard` lets pass; to be called in the thread of the loop."""
 

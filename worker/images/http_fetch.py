@@ -23,7 +23,7 @@ from yarl import URL
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
-from worker.images.address_guard import AddressGuard
+from worker.images.fetch_rules import FetchRules
 from worker.images.guarded_connections import CONNECT_S, ForbiddenAddress
 from worker.images.host_health import LEFT_ALONE, NO_ANSWER, HostHealth, Hosts
 from worker.images.http_freshness import condition, fresh_s, version_of
@@ -69,12 +69,12 @@ class HttpFetch:
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        guard: AddressGuard,
+        rules: FetchRules,
         hosts: Hosts,
         bounds: HttpBounds,
     ) -> None:
         self._session = session
-        self._guard = guard
+        self._rules = rules
         self._hosts = hosts
         self._bounds = bounds
         # So many of the largest, or all connections with an even share each.
@@ -105,7 +105,7 @@ class HttpFetch:
                 return self._dated(answer, url)
             if not isinstance(answer, str):
                 return _to_be_asked_again(answer) if hop else answer
-            target = self._guard.redirected(url, answer)
+            target = self._rules.redirected(url, answer)
             if isinstance(target, ImageProblem):
                 return target
             url = target
@@ -139,12 +139,13 @@ class HttpFetch:
         began_s = _now_s()
         asking = condition(url, known)
         try:
+            signed = self._rules.signed(url)
             async with (
                 asyncio.timeout(patience_s) as beginning,
-                self._session.get(url, allow_redirects=False, headers=asking) as response,
+                self._session.get(signed, allow_redirects=False, headers=asking) as response,
             ):
                 beginning.reschedule(None)
-                answer = await self._answer(response, known if asking else None)
+                answer = await self._answer(url, response, known if asking else None)
                 _note(health, response, answer)
                 return answer
         except asyncio.CancelledError:
@@ -161,7 +162,7 @@ class HttpFetch:
             health.took_s += _now_s() - began_s
 
     async def _answer(
-        self, response: aiohttp.ClientResponse, known: Version | None
+        self, url: URL, response: aiohttp.ClientResponse, known: Version | None
     ) -> Answer | str:
         """What came of a request, which asked after `known` unless that is None."""
         location = response.headers.get("Location")
@@ -171,14 +172,14 @@ class HttpFetch:
         if response.status == HTTPStatus.NOT_MODIFIED and known is not None:
             return Unchanged(known, fresh)
         content = await self._body(response)
-        version = version_of(response.url, response.headers)
+        version = version_of(url, response.headers)
         if isinstance(content, ImageProblem) or version is None:
             return content
         return Versioned(content, version, fresh)
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes | ImageProblem:
         if response.status != HTTPStatus.OK:
-            return _refused(response.status)
+            return _refused(response.status, self._rules.told(response.status))
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             return ImageProblem(Reason.IMAGE_UNREADABLE, "it is encoded, which was not asked for")
         if (response.content_length or 0) > self._bounds.bytes_max:
@@ -252,12 +253,12 @@ def _to_be_asked_again(answer: Answer) -> Answer:
     return replace(answer, fresh_s=0.0) if isinstance(answer, Versioned | Unchanged) else answer
 
 
-def _refused(status: int) -> ImageProblem:
+def _refused(status: int, told: str) -> ImageProblem:
     if status in _ABSENT:
-        return ImageProblem(Reason.IMAGE_NOT_FOUND, f"the host answered {status}")
+        return ImageProblem(Reason.IMAGE_NOT_FOUND, told)
     if status in _OVERLOADED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ImageProblem(_UNAVAILABLE, f"the host answered {status}")
-    return ImageProblem(Reason.IMAGE_UNREADABLE, f"the host answered {status}")
+        return ImageProblem(_UNAVAILABLE, told)
+    return ImageProblem(Reason.IMAGE_UNREADABLE, told)
 
 
 def _problem(error: Exception) -> ImageProblem:

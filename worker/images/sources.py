@@ -10,10 +10,6 @@ from typing import Final, Protocol
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
-from worker.images.host_reports import HostReport
-
-OFF: Final = frozenset({"s3", "gs", "az"})
-"""Schemes that are known, and cannot be fetched safely yet."""
 
 OTHER: Final = "other"
 """What all schemes that have no source are counted as."""
@@ -68,13 +64,6 @@ class ImageSource(Protocol):
         """
 
 
-class NetworkSource(ImageSource, Protocol):
-    """A source that asks hosts."""
-
-    def worst_hosts(self) -> list[HostReport]:
-        """Tell which did worst of late."""
-
-
 class FetchWatch(Protocol):
     """Who is told how fetches go."""
 
@@ -115,10 +104,6 @@ class OffSource:
         """Refuse all."""
         return [self._off] * len(references)
 
-    def worst_hosts(self) -> list[HostReport]:
-        """None was asked."""
-        return []
-
 
 class SourcesByScheme:
     """Hands each reference to the source of its scheme: the letters before the first colon."""
@@ -148,9 +133,9 @@ class SourcesByScheme:
 
 
 def _refused(scheme: str, reference: str) -> ImageProblem:
-    if scheme in OFF and ":" in reference:
-        return ImageProblem(Reason.IMAGE_SCHEME_OFF, f"{scheme}: is not available yet")
     # A reference without a scheme is the post's content, and not repeated.
     known = scheme if ":" in reference and len(scheme) <= SCHEME_CHARACTERS_MAX else ""
     named = f"the scheme {known!r} is unknown" if known else "the reference has no scheme"
-    return ImageProblem(Reason.IMAGE_SCHEME_UNKNOWN, f"{named}: use file:, data:, http: or https:")
+    return ImageProblem(
+        Reason.IMAGE_SCHEME_UNKNOWN, f"{named}: use file:, data:, http:, https:, s3:, gs: or az:"
+    )
