@@ -148,9 +148,11 @@ class Pipeline:
     def _prepare_all(self) -> None:
         while (records := self._inbox.take(self._retries.wait_s())) or not self._inbox.closed:
             current = self._ledger.current(records)
+            if current:
+                self._hand_over(self._stages.prepare(current))
             due = self._retries.due()
-            if current or due:
-                self._hand_over(self._stages.prepare(current, due))
+            if due:
+                self._hand_over(self._stages.prepare((), due))
         self._hand_over(None)
 
     def _hand_over(self, prepared: Prepared | None) -> None:

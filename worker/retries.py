@@ -80,8 +80,10 @@ class Retries:
         self._age_s = settings.image_retry_age_s
         self._held_records_max = settings.in_flight_records_max * ROOM
         self._held_bytes_max = settings.in_flight_bytes_max * ROOM
+        self._batch_max = settings.batch_records_max
         # By when each is due; the number parts those that are due at once.
         self._waiting: list[tuple[float, int, Waiting]] = []
+        self._too_much = False
         self._numbers = count()
 
     def __len__(self) -> int:
@@ -91,13 +93,16 @@ class Retries:
         """How long there is nothing to do for those that wait; None where none does."""
         if not self._waiting:
             return None
+        if self._too_much:
+            return 0.0
         return min(LOOK_S, max(0.0, self._waiting[0][0] - self._clock()))
 
     def due(self) -> Due:
-        """Take out those whose time has come; all of them where they hold up too much."""
+        """Take out a batch of those whose time has come; of all where they hold up too much."""
         if not self._waiting:
             return NONE_DUE
-        if self._hold_up_too_much():
+        self._too_much = self._hold_up_too_much()
+        if self._too_much:
             return Due((), self._given_up(self._taken(math.inf), "out-of-room"))
         now_s = self._clock()
         taken = self._taken(now_s)
@@ -144,9 +149,9 @@ class Retries:
         return "again"
 
     def _taken(self, now_s: float) -> list[Waiting]:
-        """Take out those that are due by then; of them, those that are still this worker's."""
-        taken = []
-        while self._waiting and self._waiting[0][0] <= now_s:
+        """Take out a batch of what is due by then, less what is not this worker's any more."""
+        taken: list[Waiting] = []
+        while self._waiting and self._waiting[0][0] <= now_s and len(taken) < self._batch_max:
             taken.append(heapq.heappop(self._waiting)[2])
         owned = set(map(id, self._ledger.current([each.later.read.record for each in taken])))
         return [each for each in taken if id(each.later.read.record) in owned]

@@ -175,7 +175,19 @@ def test_posts_that_wait_take_room_themselves() -> None:
     room = Room(in_flight_records_max=500)
     laters = [room.later() for _ in range(126)]
     room.retries.settled(laters, NONE_DUE, room.now_s)
-    assert room.retries.due() == Due((), tuple(each.otherwise for each in laters))
+    assert room.retries.due() == Due((), tuple(each.otherwise for each in laters[:64]))
+
+
+def test_no_more_posts_are_due_at_once_than_a_batch_has() -> None:
+    """Those left are due at once, whether their time has come or they hold up too much."""
+    room = Room(batch_records_max=4, in_flight_records_max=500)
+    laters = [room.later() for _ in range(6)]
+    room.retries.settled(laters, NONE_DUE, room.now_s)
+    room.now_s += PAUSE_MAX_S / 2
+    assert [len(room.retries.due().again), room.retries.wait_s()] == [4, 0]
+    assert [len(room.retries.due().again), room.retries.wait_s()] == [2, None]
+    room.retries.settled([room.later() for _ in range(130)], NONE_DUE, room.now_s)
+    assert [len(room.retries.due().over), room.retries.wait_s()] == [4, 0]
 
 
 def test_nobody_is_woken_for_posts_that_do_not_wait() -> None:

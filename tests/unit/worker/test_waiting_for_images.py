@@ -82,6 +82,7 @@ def test_posts_that_wait_do_not_stop_the_reading(bench: Bench) -> None:
         batch_records_max=4,
     )
     eventually(lambda: len({offset for number, offset in bench.sources() if number == 1}) == 50)
+    assert max(bench.classifier.batches) <= 4
 
 
 def test_a_post_without_text_is_a_dead_letter_once_its_tries_are_used_up(bench: Bench) -> None:
