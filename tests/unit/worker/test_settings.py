@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from worker.settings import NESTING, WorkerSettings
+from worker.settings import WorkerSettings
 from worker.settings_sources import SettingsError, describe, read, unit
+from worker.timeout_settings import NESTING
 
 
 @pytest.fixture(autouse=True)
