@@ -29,8 +29,8 @@ _CONFIDENCE: Final = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.8
 Change = Literal["gained", "revoked", "lost"]
 """How a partition can change hands, as this worker sees it."""
 
-Step = Literal["decode", "fetch", "features", "inference"]
-"""What a batch goes through that may raise."""
+Step = Literal["decode", "fetch", "features", "inference", "trial"]
+"""What a batch goes through that may raise; `trial` is all of it, in a child."""
 
 
 Waited = Literal["healed", "again", "lasting", "out-of-tries", "out-of-time", "out-of-room"]
@@ -134,6 +134,14 @@ class Metrics:
         )
         for step in get_args(Step):
             self.held_up(step, held=False)
+        suspects = Counter(
+            "tuwen_suspects",
+            "Posts that workers may have died of, and were tried in a child.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._suspects_passed = suspects.labels("passed")
+        self._suspects_convicted = suspects.labels("poison")
         self._decoders_ended = Counter(
             "tuwen_decoder_restarts",
             "Decoder children that ended and were replaced.",
@@ -318,6 +326,11 @@ class Metrics:
     def decoder_ended(self, why: str) -> None:
         """Tell that a decoder child was replaced; `why` is a `decoder_child.child.Ending`."""
         self._decoders_ended.labels(why).inc()
+
+    def tried(self, *, passed: int, convicted: int) -> None:
+        """Tell what posts came to that were tried in a child."""
+        self._suspects_passed.inc(passed)
+        self._suspects_convicted.inc(convicted)
 
     def rebalance(self, kind: Change, partitions: int) -> None:
         """Tell that `partitions` changed owner."""

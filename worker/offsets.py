@@ -241,9 +241,9 @@ class Ledger:
         """Forget what was committed, unless its partition has been taken away since."""
         with self._changed:
             for partition in ready.marks:
-                if partition in self._lanes:
-                    lane = self._lanes[partition]
-                    lane.marked = lane.marked or lane.epoch == ready.epochs[partition]
+                begun = self._lanes.get(partition)
+                if begun is not None and begun.epoch == ready.epochs[partition]:
+                    begun.marked = True
             for outcome in ready.outcomes:
                 record = outcome.source
                 lane = self._lanes.get(record.partition)

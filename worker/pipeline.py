@@ -4,6 +4,7 @@
     prepare thread  decode → fetch → features       the next batch, while
     infer thread    inference → fusion → publish    this one is scored, and
     commit thread   outcomes and offsets            the last one is committed
+    suspects thread all stages, in a child          what owners before may have died of
 
 A batch is whatever arrived while the one before was being worked on.
 """
@@ -29,13 +30,16 @@ from worker.images.cache import ImageCache
 from worker.images.decoder import Decoder
 from worker.images.sources import ImageSource
 from worker.kafka.broker import Broker
+from worker.messages import Record
 from worker.metrics import Metrics
 from worker.offsets import Ledger
 from worker.polling import POLL_S, Poller
+from worker.probe import probe_of
 from worker.publish import Publisher
 from worker.retries import Retries
 from worker.settings import WorkerSettings
 from worker.stages import Prepared, Stages
+from worker.suspects import StartChild, Suspects
 
 # One batch in inference, one ready.
 PREPARED_BATCHES_MAX: Final = 1
@@ -65,7 +69,9 @@ class Pipeline:
         publisher: Publisher,
         settings: WorkerSettings,
         metrics: Metrics,
+        start_child: StartChild | None = None,
     ) -> None:
+        """Wire the stages; without `start_child` suspects are worked on as all others are."""
         self._broker = broker
         self._settings = settings
         self._ledger = Ledger()
@@ -88,6 +94,14 @@ class Pipeline:
         self._stages = Stages(
             classifier, fetcher, publisher, metrics, self._endurance, self._retries, cache
         )
+        self._suspects = start_child and Suspects(
+            self._ledger,
+            start_child,
+            probe_of(classifier.manifest).record,
+            publisher,
+            self._endurance,
+            metrics,
+        )
         self._failure: BaseException | None = None
         self._log = structlog.get_logger()
 
@@ -103,6 +117,8 @@ class Pipeline:
             self._thread("infer", self._infer_all),
             self._thread("commit", lambda: self._committer.run(self._scored, self._abandon)),
         ]
+        if self._suspects:
+            threads.append(self._thread("suspects", self._suspects.run))
         try:
             while not stop.is_set() and self._failure is None:
                 self._poller.turn()
@@ -110,6 +126,9 @@ class Pipeline:
         finally:
             self._abandon.set()
             self._inbox.close()
+            if self._suspects:
+                self._suspects.close()
+                self._suspects.end()
             for thread in threads:
                 thread.join(JOIN_S)
             self._broker.close(
@@ -136,6 +155,8 @@ class Pipeline:
         """Let the begun batches end and be committed, and poll meanwhile."""
         deadline_s = time.monotonic() + self._settings.stop_timeout_s
         self._poller.drain()
+        if self._suspects:
+            self._suspects.close()
         while any(t.is_alive() for t in threads) and time.monotonic() < deadline_s:
             if self._failure is not None:
                 return
@@ -147,13 +168,22 @@ class Pipeline:
 
     def _prepare_all(self) -> None:
         while (records := self._inbox.take(self._retries.wait_s())) or not self._inbox.closed:
-            current = self._ledger.current(records)
+            current = self._without_suspects(self._ledger.current(records))
             if current:
                 self._hand_over(self._stages.prepare(current))
             due = self._retries.due()
             if due:
                 self._hand_over(self._stages.prepare((), due))
         self._hand_over(None)
+
+    def _without_suspects(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Have those tried in a child that owners before may have died of; give the others."""
+        suspects = self._ledger.suspect(records) if self._suspects else ()
+        if not self._suspects or not suspects:
+            return records
+        self._suspects.put(suspects)
+        tried = set(map(id, suspects))
+        return [record for record in records if id(record) not in tried]
 
     def _hand_over(self, prepared: Prepared | None) -> None:
         while not self._abandon.is_set():

@@ -35,7 +35,7 @@ from worker.exit_codes import FAILED, HUNG, REFUSED, STOPPED, refuse
 from worker.exposition import page
 from worker.images import host_reports
 from worker.images.child_decoder import ChildDecoder
-from worker.images.configured import configured_source
+from worker.images.configured import ConfiguredSource, configured_source
 from worker.images.decoder import Decoder, InProcessDecoder
 from worker.images.decoder_child.child import DecoderUnavailable, Ending, Needs
 from worker.images.file import ImageRootError, open_root
@@ -45,16 +45,21 @@ from worker.kafka import kafka_python
 from worker.kafka.broker import Broker
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.watched import WatchedBroker
+from worker.link_settings import WITH_SECRETS
 from worker.metrics import Metrics
 from worker.pipeline import Pipeline
 from worker.publish import Publisher
 from worker.settings import WorkerSettings
 from worker.slots import claimed, slot_id
 from worker.stopping import Stopping, end_at_once, heeding_signals
+from worker.trial import Task, TrialChild
 from worker.watchdog import Watchdog
 
 QUESTION_S: Final = 5.0
 """How long the broker may take to answer a question at the start."""
+
+TRIAL_S: Final = 30.0
+"""How long the stages of a post that is tried alone may take, its image apart."""
 
 CONNECT_S: Final = 60.0
 """How long a start may take to connect; its many questions all end long before."""
@@ -212,29 +217,51 @@ def assemble(shown: Shown, connect: Connect, closing: ExitStack) -> Pipeline:
     """
     settings = shown.settings
     metrics = Metrics(shown.registry)
-    if settings.image_root is not None:
-        os.close(open_root(settings.image_root))
-    classifier = Classifier(load(settings.bundle))
-    manifest = classifier.manifest
+    equipment = equip(settings, metrics, closing)
+    manifest = equipment.classifier.manifest
     metrics.model(manifest)
-    source = configured_source(settings, metrics, closing)
-    shown.worst_hosts = source.worst_hosts
-    decoder = _decoder(settings, manifest, metrics, closing)
+    shown.worst_hosts = equipment.source.worst_hosts
     broker = _connected(settings, shown.slot, connect, closing)
     try:
-        publisher = _publisher(settings, manifest, broker)
+        partitions = _partitions(settings, broker)
     except BrokerError:
         broker.close(0.0, leave=False)
         raise
+    task = Task(settings.model_dump_json(context=WITH_SECRETS), partitions)
     return Pipeline(
         broker,
-        classifier,
-        source.images,
-        decoder,
-        publisher,
+        equipment.classifier,
+        equipment.source.images,
+        equipment.decoder,
+        publisher(settings, manifest, partitions),
         settings,
         metrics,
+        lambda: TrialChild(task, _trial_s(settings)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What the stages need besides Kafka."""
+
+    classifier: Classifier
+    source: ConfiguredSource
+    decoder: Decoder
+
+
+def equip(settings: WorkerSettings, metrics: Metrics, closing: ExitStack) -> Equipment:
+    """Load the model, make image sources and decoder. Raises as `assemble`, but no BrokerError."""
+    if settings.image_root is not None:
+        os.close(open_root(settings.image_root))
+    classifier = Classifier(load(settings.bundle))
+    source = configured_source(settings, metrics, closing)
+    decoder = _decoder(settings, classifier.manifest, metrics, closing)
+    return Equipment(classifier, source, decoder)
+
+
+def _trial_s(settings: WorkerSettings) -> float:
+    """How long a child may take over one post: all that an image may take, and some."""
+    return settings.image_timeout_s + settings.image_decode_timeout_s + TRIAL_S
 
 
 def _connected(settings: WorkerSettings, slot: int, connect: Connect, closing: ExitStack) -> Broker:
@@ -263,14 +290,19 @@ def _client_settings(settings: WorkerSettings, slot: int) -> ClientSettings:
     )
 
 
-def _publisher(settings: WorkerSettings, manifest: Manifest, broker: Broker) -> Publisher:
-    """Ask the topics' partitions, which also shows that all of them are there."""
+def _partitions(settings: WorkerSettings, broker: Broker) -> int:
+    """Ask the partitions that posts and verdicts share, and see that all topics are there."""
     posts = broker.partitions(settings.posts_topic, QUESTION_S)
     verdicts = broker.partitions(settings.verdicts_topic, QUESTION_S)
     broker.partitions(settings.dead_letters_topic, QUESTION_S)
+    return posts if posts == verdicts else 0
+
+
+def publisher(settings: WorkerSettings, manifest: Manifest, partitions: int) -> Publisher:
+    """Make outcomes as these settings and this model have it."""
     return Publisher(
         settings.verdicts_topic,
-        posts if posts == verdicts else 0,
+        partitions,
         settings.dead_letters_topic,
         ModelName(manifest.name, manifest.version, manifest.strategy),
         manifest.labels,

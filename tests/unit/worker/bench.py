@@ -125,7 +125,9 @@ class Bench:
         """Write any record."""
         self.cluster.produce(Outgoing("posts", partition, b"key", value, (), 1_000))
 
-    def start(self, slot: int = 0, **settings: Any) -> tuple[Pipeline, threading.Event]:
+    def start(
+        self, slot: int = 0, start_child: Callable[[], Any] | None = None, **settings: Any
+    ) -> tuple[Pipeline, threading.Event]:
         """Start a worker; `registry` has the metrics of the newest."""
         self.registry = CollectorRegistry()
         client = ClientSettings("memory:0", "group", "posts", f"group-here-{slot}")
@@ -137,6 +139,7 @@ class Bench:
             Publisher("verdicts", 2, "letters", MODEL, ("yes", "no")),
             WorkerSettings(**settings),
             Metrics(self.registry),
+            start_child,
         )
         stop = threading.Event()
         thread = threading.Thread(target=self._run, args=(pipeline, stop))
