@@ -134,14 +134,14 @@ class Metrics:
         )
         for step in get_args(Step):
             self.held_up(step, held=False)
-        suspects = Counter(
-            "tuwen_suspects",
+        trials = Counter(
+            "tuwen_trials",
             "Posts that workers may have died of, and were tried in a child.",
             ["outcome"],
             registry=registry,
         )
-        self._suspects_passed = suspects.labels("passed")
-        self._suspects_convicted = suspects.labels("poison")
+        self._trials_passed = trials.labels("passed")
+        self._trials_convicted = trials.labels("poison")
         self._decoders_ended = Counter(
             "tuwen_decoder_restarts",
             "Decoder children that ended and were replaced.",
@@ -329,8 +329,8 @@ class Metrics:
 
     def tried(self, *, passed: int, convicted: int) -> None:
         """Tell what posts came to that were tried in a child."""
-        self._suspects_passed.inc(passed)
-        self._suspects_convicted.inc(convicted)
+        self._trials_passed.inc(passed)
+        self._trials_convicted.inc(convicted)
 
     def rebalance(self, kind: Change, partitions: int) -> None:
         """Tell that `partitions` changed owner."""

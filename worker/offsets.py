@@ -54,8 +54,8 @@ class _Lane:
         self.mark: Position | None = None
         self.marked = False
         # The first records that are admitted, if those before this owner may have died of one.
-        self.suspects_left = 0
-        self.suspects_end = -1
+        self.doubtful_left = 0
+        self.doubtful_end = -1
 
     @property
     def ready_now(self) -> bool:
@@ -66,12 +66,12 @@ class _Lane:
         return None if self.marked else self.mark
 
     def admit(self) -> list[Record]:
-        """Give what may be worked on now, and note which of it is suspect."""
+        """Give what may be worked on now, and note which of it is doubtful."""
         admitted, self.waiting = self.waiting, []
-        suspects = admitted[: self.suspects_left]
-        if suspects:
-            self.suspects_left -= len(suspects)
-            self.suspects_end = suspects[-1].offset
+        doubtful = admitted[: self.doubtful_left]
+        if doubtful:
+            self.doubtful_left -= len(doubtful)
+            self.doubtful_end = doubtful[-1].offset
         return admitted
 
     def ready(self) -> list[Outcome]:
@@ -136,11 +136,11 @@ class Ledger:
         self,
         partitions: Collection[Partition],
         committed: Mapping[Partition, Position],
-        suspects_max: int,
+        doubtful_max: int,
     ) -> None:
         """Note what the group has `committed` of them; the next commit marks them as begun.
 
-        Their first `suspects_max` records are suspect where owners did not come to a commit.
+        Their first `doubtful_max` records are doubtful where owners did not come to a commit.
         """
         with self._changed:
             for partition, lane in self._lanes.items():
@@ -150,7 +150,7 @@ class Ledger:
                     found = committed.get(partition, Position(start))
                     attempts = attempts_in(found.note)
                     lane.mark = Position(found.offset, note_of(attempts + 1))
-                    lane.suspects_left = suspects_max if attempts >= SUSPICIOUS else 0
+                    lane.doubtful_left = doubtful_max if attempts >= SUSPICIOUS else 0
             self._changed.notify_all()
 
     def admit(self) -> Sequence[Record]:
@@ -165,14 +165,14 @@ class Ledger:
         with self._changed:
             return self._any_to_mark()
 
-    def suspect(self, records: Iterable[Record]) -> Sequence[Record]:
+    def doubtful(self, records: Iterable[Record]) -> Sequence[Record]:
         """Give those of `records` that those before this owner may have died of."""
         with self._changed:
             return [
                 record
                 for record in records
                 if self._owns(record)
-                and record.offset <= self._lanes[record.partition].suspects_end
+                and record.offset <= self._lanes[record.partition].doubtful_end
             ]
 
     def current(self, records: Sequence[Record]) -> Sequence[Record]:

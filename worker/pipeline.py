@@ -4,7 +4,7 @@
     prepare thread  decode → fetch → features       the next batch, while
     infer thread    inference → fusion → publish    this one is scored, and
     commit thread   outcomes and offsets            the last one is committed
-    suspects thread all stages, in a child          what owners before may have died of
+    trials thread   all stages, in a child          what owners before may have died of
 
 A batch is whatever arrived while the one before was being worked on.
 """
@@ -39,7 +39,7 @@ from worker.publish import Publisher
 from worker.retries import Retries
 from worker.settings import WorkerSettings
 from worker.stages import Prepared, Stages
-from worker.suspects import StartChild, Suspects
+from worker.trials import StartChild, Trials
 
 # One batch in inference, one ready.
 PREPARED_BATCHES_MAX: Final = 1
@@ -71,7 +71,7 @@ class Pipeline:
         metrics: Metrics,
         start_child: StartChild | None = None,
     ) -> None:
-        """Wire the stages; without `start_child` suspects are worked on as all others are."""
+        """Wire the stages; without `start_child` no record is tried in a child."""
         self._broker = broker
         self._settings = settings
         self._ledger = Ledger()
@@ -94,7 +94,7 @@ class Pipeline:
         self._stages = Stages(
             classifier, fetcher, publisher, metrics, self._endurance, self._retries, cache
         )
-        self._suspects = start_child and Suspects(
+        self._trials = start_child and Trials(
             self._ledger,
             start_child,
             probe_of(classifier.manifest).record,
@@ -117,8 +117,8 @@ class Pipeline:
             self._thread("infer", self._infer_all),
             self._thread("commit", lambda: self._committer.run(self._scored, self._abandon)),
         ]
-        if self._suspects:
-            threads.append(self._thread("suspects", self._suspects.run))
+        if self._trials:
+            threads.append(self._thread("trials", self._trials.run))
         try:
             while not stop.is_set() and self._failure is None:
                 self._poller.turn()
@@ -126,14 +126,12 @@ class Pipeline:
         finally:
             self._abandon.set()
             self._inbox.close()
-            if self._suspects:
-                self._suspects.close()
-                self._suspects.end()
+            if self._trials:
+                self._trials.close()
+                self._trials.end()
             for thread in threads:
                 thread.join(JOIN_S)
-            self._broker.close(
-                self._settings.stop_timeout_s, leave=self._settings.leave_on_stop
-            )
+            self._broker.close(self._settings.stop_timeout_s, leave=self._settings.leave_on_stop)
         if self._failure is not None:
             raise self._failure
 
@@ -155,8 +153,8 @@ class Pipeline:
         """Let the begun batches end and be committed, and poll meanwhile."""
         deadline_s = time.monotonic() + self._settings.stop_timeout_s
         self._poller.drain()
-        if self._suspects:
-            self._suspects.close()
+        if self._trials:
+            self._trials.close()
         while any(t.is_alive() for t in threads) and time.monotonic() < deadline_s:
             if self._failure is not None:
                 return
@@ -168,7 +166,7 @@ class Pipeline:
 
     def _prepare_all(self) -> None:
         while (records := self._inbox.take(self._retries.wait_s())) or not self._inbox.closed:
-            current = self._without_suspects(self._ledger.current(records))
+            current = self._without_doubtful(self._ledger.current(records))
             if current:
                 self._hand_over(self._stages.prepare(current))
             due = self._retries.due()
@@ -176,13 +174,13 @@ class Pipeline:
                 self._hand_over(self._stages.prepare((), due))
         self._hand_over(None)
 
-    def _without_suspects(self, records: Sequence[Record]) -> Sequence[Record]:
+    def _without_doubtful(self, records: Sequence[Record]) -> Sequence[Record]:
         """Have those tried in a child that owners before may have died of; give the others."""
-        suspects = self._ledger.suspect(records) if self._suspects else ()
-        if not self._suspects or not suspects:
+        doubtful = self._ledger.doubtful(records) if self._trials else ()
+        if not self._trials or not doubtful:
             return records
-        self._suspects.put(suspects)
-        tried = set(map(id, suspects))
+        self._trials.put(doubtful)
+        tried = set(map(id, doubtful))
         return [record for record in records if id(record) not in tried]
 
     def _hand_over(self, prepared: Prepared | None) -> None:

@@ -160,8 +160,8 @@ class Poller:
             self._log.warning("a gained partition has to wait", why=str(error))
             return
         # No owner before had more in flight, if its settings were the same.
-        suspects_max = self._settings.in_flight_records_max + self._settings.poll_records_max
-        self._ledger.asked(unasked, found, suspects_max)
+        doubtful_max = self._settings.in_flight_records_max + self._settings.poll_records_max
+        self._ledger.asked(unasked, found, doubtful_max)
         for partition, position in found.items():
             attempts = attempts_in(position.note)
             if attempts >= SUSPICIOUS:

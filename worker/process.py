@@ -52,7 +52,7 @@ from worker.publish import Publisher
 from worker.settings import WorkerSettings
 from worker.slots import claimed, slot_id
 from worker.stopping import Stopping, end_at_once, heeding_signals
-from worker.trial import Task, TrialChild
+from worker.trial_child import Task, TrialChild
 from worker.watchdog import Watchdog
 
 QUESTION_S: Final = 5.0

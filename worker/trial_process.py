@@ -2,8 +2,8 @@
 
     python -P -m worker.trial_process
 
-A `worker.trial.Task` comes first on standard input, then records; what each comes to leaves on
-standard output. Stages, model, image sources and decoder are those of a worker with these
+A `worker.trial_child.Task` comes first on standard input, then records; what each comes to leaves
+on standard output. Stages, model, image sources and decoder are those of a worker with these
 settings; there is no Kafka.
 """
 
@@ -31,7 +31,7 @@ from worker.process import REFUSALS, equip, publisher
 from worker.retries import Retries
 from worker.settings import WorkerSettings
 from worker.stages import Stages
-from worker.trial import Answer, Ready, Task, content_of, framed, missing_bytes
+from worker.trial_child import Answer, Ready, Task, content_of, framed, missing_bytes
 
 _REQUESTS: Final = 0
 _READ_BYTES: Final = 1 << 16

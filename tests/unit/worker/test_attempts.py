@@ -34,13 +34,13 @@ def test_the_number_has_an_end() -> None:
 def begun(
     records: list[Record],
     committed: dict[Partition, Position],
-    suspects_max: int = 2,
+    doubtful_max: int = 2,
     membership: Membership | None = None,
 ) -> Ledger:
     """A ledger that gained the records' partitions, and knows what the group has of them."""
     ledger, gained = Ledger(), tuple({record.partition for record in records})
     ledger.polled(polled(*records, gained=gained, membership=membership))
-    ledger.asked(ledger.unasked(), committed, suspects_max)
+    ledger.asked(ledger.unasked(), committed, doubtful_max)
     return ledger
 
 
@@ -88,9 +88,9 @@ def test_a_partition_that_went_and_came_back_is_marked_anew() -> None:
         ledger.vouch(before, 0.0)
 
 
-@pytest.mark.parametrize(("attempts", "suspects"), [(0, []), (1, []), (2, [5, 8]), (9, [5, 8])])
-def test_the_next_records_are_suspect_where_two_owners_came_to_no_commit(
-    attempts: int, suspects: list[int]
+@pytest.mark.parametrize(("attempts", "doubtful"), [(0, []), (1, []), (2, [5, 8]), (9, [5, 8])])
+def test_the_next_records_are_doubtful_where_two_owners_came_to_no_commit(
+    attempts: int, doubtful: list[int]
 ) -> None:
     """As many as may have been in flight, and none after them."""
     first = [a_record(A, offset) for offset in (5, 8, 9)]
@@ -99,7 +99,7 @@ def test_the_next_records_are_suspect_where_two_owners_came_to_no_commit(
     ledger.polled(polled(a_record(A, 11)))
     admitted = ledger.admit()
     assert len(admitted) == 4
-    assert [record.offset for record in ledger.suspect(admitted)] == suspects
+    assert [record.offset for record in ledger.doubtful(admitted)] == doubtful
 
 
 def test_a_mark_in_doubt_is_written_again() -> None:
@@ -119,13 +119,18 @@ def committed(bench: Bench) -> dict[Partition, Position]:
     return dict(bench.cluster.group("group", "posts").committed)
 
 
+def is_marked(bench: Bench, attempts: int) -> None:
+    """Wait until the group has so many attempts of the first partition."""
+    eventually(lambda: committed(bench) == {POSTS[0]: Position(0, note_of(attempts))})
+
+
 def test_a_worker_is_counted_while_it_has_not_committed(bench: Bench) -> None:
     """Of each partition that has posts; its first commit ends that."""
     for number in (0, 2, 4):
         bench.post(number)
     with held_up(bench.classifier):
         pipeline, _ = bench.start()
-        eventually(lambda: committed(bench) == {POSTS[0]: Position(0, note_of(1))})
+        is_marked(bench, 1)
         assert pipeline.in_flight == 3
     eventually(lambda: committed(bench) == {POSTS[0]: Position(3)})
 
@@ -136,7 +141,7 @@ def test_a_worker_that_is_gone_without_a_commit_is_counted_by_the_next(bench: Be
     with held_up(bench.classifier):
         pipeline, _ = bench.start()
         for attempts in (1, 2):
-            eventually(lambda n=attempts: committed(bench) == {POSTS[0]: Position(0, note_of(n))})
+            is_marked(bench, attempts)
             eventually(lambda: not pipeline._ledger.marking)
             bench.cluster.evict(pipeline._broker)  # type: ignore[arg-type]
     eventually(lambda: len(bench.verdicts()) == 1)

@@ -1,8 +1,8 @@
 """Work on records that owners before may have died of: one at a time, in a child.
 
-Suspects enter, outcomes leave to the ledger, which commits them as any others. Who ends the child
-twice, while the worker's own post passes in between, is poison. The thread is the worker's fifth,
-and waits for nothing most of its life; docs/decisions/0032 says what it is for.
+Doubtful records enter, outcomes leave to the ledger, which commits them as any others. Who ends
+the child twice, while the worker's own post passes in between, is poison. The thread is the
+worker's fifth, and has nothing to do most of its life; docs/decisions/0032 says what it is for.
 """
 
 import queue
@@ -20,16 +20,16 @@ from worker.metrics import Metrics
 from worker.offsets import Ledger
 from worker.poison import MachineFault, Poison
 from worker.publish import Publisher
-from worker.trial import Died, TrialChild
+from worker.trial_child import Died, TrialChild
 
 IDLE_S: Final = 30.0
-"""After so long without a suspect the child, which holds the model a second time, is ended."""
+"""After so long without one to try the child, which holds the model a second time, is ended."""
 
 StartChild = Callable[[], TrialChild]
 
 
-class Suspects:
-    """The suspects of one worker, and the child; `run` is their thread."""
+class Trials:
+    """The records on trial in one worker, and the child; `run` is their thread."""
 
     def __init__(
         self,
@@ -55,12 +55,12 @@ class Suspects:
         self._log = structlog.get_logger()
 
     def put(self, records: Iterable[Record]) -> None:
-        """Hand suspects over; their number is bounded by what may be in flight."""
+        """Hand doubtful records over; their number is bounded by what may be in flight."""
         for record in records:
             self._waiting.put(record)
 
     def close(self) -> None:
-        """Begin with no other suspect: who owns them next tries them."""
+        """Begin with no other: who owns them next tries them."""
         self._closed.set()
         self._waiting.put(None)
 
@@ -71,7 +71,7 @@ class Suspects:
             child.kill()
 
     def run(self) -> None:
-        """Try suspects until `close`."""
+        """Try records until `close`."""
         try:
             while not self._closed.is_set():
                 try:

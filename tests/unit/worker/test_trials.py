@@ -15,7 +15,7 @@ from worker.link_settings import WITH_SECRETS
 from worker.messages import Partition, Record
 from worker.poison import MachineFault
 from worker.settings import WorkerSettings
-from worker.trial import Died, Task, TrialChild
+from worker.trial_child import Died, Task, TrialChild
 
 POSTS = Partition("posts", 0)
 
@@ -81,7 +81,7 @@ def gives_what_a_worker_would(child: TrialChild) -> None:
 
 def test_a_child_that_gives_no_answer_convicts_nobody(task: Task) -> None:
     """A disk that hangs does that as well as a post."""
-    script = "import sys, time; from worker.trial import *; sys.stdin.buffer.read(1); "
+    script = "import sys, time; from worker.trial_child import *; sys.stdin.buffer.read(1); "
     script += "sys.stdout.buffer.write(framed(Ready())); sys.stdout.flush(); time.sleep(60)"
     with closing(a_child(task, script, timeout_s=0.2)) as child:
         child.wait_ready()
@@ -122,8 +122,8 @@ def test_a_post_that_kills_its_process_costs_itself_alone(bench: Bench, task: Ta
     assert place == (1, 1)
     assert (failure.reason, failure.stage) == (Reason.POISON, "trial")
     assert "SIGKILL" in failure.detail
-    assert bench.registry.get_sample_value("tuwen_suspects_total", {"outcome": "poison"}) == 1
-    assert bench.registry.get_sample_value("tuwen_suspects_total", {"outcome": "passed"}) == 11
+    assert bench.registry.get_sample_value("tuwen_trials_total", {"outcome": "poison"}) == 1
+    assert bench.registry.get_sample_value("tuwen_trials_total", {"outcome": "passed"}) == 11
     # It killed two; in the second the worker's own post passed before.
     assert len(children) == 3
     assert all(child._process.returncode is not None for child in children)
@@ -166,7 +166,7 @@ def test_a_fault_in_the_child_holds_the_trial_up_and_convicts_nobody(bench: Benc
     assert (bench.verdicts(), bench.letters()) == ([], [])
 
 
-def test_only_suspects_are_tried_in_a_child(bench: Bench) -> None:
+def test_only_doubtful_posts_are_tried_in_a_child(bench: Bench) -> None:
     """Posts of partitions whose owners came to a commit go the usual way, and do not wait."""
     group = bench.cluster.group("group", "posts")
     group.committed = {POSTS: Position(0, note_of(2))}
