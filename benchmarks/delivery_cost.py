@@ -62,7 +62,7 @@ def main() -> int:
     """Print the medians; exit 1 when exactly once costs too much."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.delivery_cost", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--posts", type=int, default=9_000)
+    parser.add_argument("--posts", type=int, default=30_000)
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = cost(Path(folder), told.rounds, told.posts)

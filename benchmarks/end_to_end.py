@@ -41,7 +41,7 @@ LOOK_EVERY_S: Final = 0.1
 READY_TARGET_S: Final = 2.0
 RSS_TARGET_MB: Final = 250.0
 FLAGS: Final = (
-    *("bundle", "bootstrap_servers", "group", "delivery"),
+    *("bundle", "bootstrap_servers", "group", "delivery", "image_cache_bytes_max"),
     *("posts_topic", "verdicts_topic", "dead_letters_topic"),
 )
 SHORT_SLACK: Final = 3.0
@@ -125,6 +125,8 @@ def _settings(servers: str, group: str, delivery: str) -> WorkerSettings:
             "bootstrap_servers": servers,
             "group": group,
             "delivery": delivery,
+            # Each post has a picture of its own; that some hundred stand for all is no help.
+            "image_cache_bytes_max": 0,
             "posts_topic": f"{group}.posts",
             "verdicts_topic": f"{group}.verdicts",
             "dead_letters_topic": f"{group}.dead-letters",

@@ -59,6 +59,12 @@ class Follower:
         self.seen += len(found)
         return self.seen
 
+    def look_for_late(self, seconds: float, since_s: float) -> float:
+        """Wait for more, and give how much later than its post the latest comes, of those since."""
+        found = [each for each in self._reader.consume(TOGETHER, seconds) if each.error() is None]
+        sent_s = [each.timestamp()[1] / 1_000 for each in found]
+        return max((time.time() - at for at in sent_s if at >= since_s), default=0.0)
+
     def reaches(self, count: int, patience_s: float) -> bool:
         """Wait until there are so many; False when none is added for `patience_s`."""
         deadline_s = time.monotonic() + patience_s

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import Producer
@@ -40,26 +41,29 @@ def post(number: int, text: str, **more: object) -> bytes:
     return json.dumps({"id": str(number), "text": text, **more}).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Posts:
+    """What the posts are.
+
+    `together_max` is the most of them in one batch; `refused` how many the broker will refuse,
+    None where that is not known.
+    """
+
+    make: Make = ordinary
+    headers: Headers = no_headers
+    together_max: int = TOGETHER_MAX
+    refused: int | None = 0
+
+
 class Sender(threading.Thread):
     """Sends so many posts, evenly, over so long; its client outlasts what happens to a broker."""
 
-    def __init__(
-        self,
-        topics: Topics,
-        posts: int,
-        seconds: float,
-        make: Make = ordinary,
-        headers: Headers = no_headers,
-        together_max: int = TOGETHER_MAX,
-    ) -> None:
-        """Send by these rules; a batch has at most so many posts."""
+    def __init__(self, topics: Topics, count: int, seconds: float, posts: Posts) -> None:
         super().__init__(name="sender", daemon=True)
         self._topics = topics
-        self._posts = posts
+        self._count = count
         self._seconds = seconds
-        self._make = make
-        self._headers = headers
-        self._together_max = together_max
+        self._posts = posts
         self.refused = 0
         self.finished_s = 0.0
 
@@ -70,16 +74,16 @@ class Sender(threading.Thread):
                 "bootstrap.servers": self._topics.servers,
                 "enable.idempotence": True,
                 "linger.ms": 5,
-                "batch.num.messages": self._together_max,
+                "batch.num.messages": self._posts.together_max,
                 "message.timeout.ms": int(FLUSH_S * 1_000),
                 **CLIENT,
             }
         )
         began_s = time.monotonic()
         sent = 0
-        while sent < self._posts:
+        while sent < self._count:
             passed = (time.monotonic() - began_s) / self._seconds if self._seconds else 1.0
-            due = min(self._posts, int(passed * self._posts))
+            due = min(self._count, int(passed * self._count))
             for number in range(sent, due):
                 self._send(producer, number)
             sent = max(sent, due)
@@ -93,11 +97,11 @@ class Sender(threading.Thread):
             try:
                 producer.produce(
                     self._topics.posts,
-                    self._make(number),
+                    self._posts.make(number),
                     str(number).encode(),
                     number % self._topics.partitions,
                     self._delivered,
-                    headers=self._headers(number),
+                    headers=self._posts.headers(number),
                 )
             except BufferError:
                 producer.poll(0.1)

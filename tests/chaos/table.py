@@ -15,6 +15,7 @@ from tests.chaos.scenarios import (
     poisoning,
     rebalance_storm,
     replaying,
+    rolling,
     scaling,
     soaking,
     wrong_clocks,
@@ -33,7 +34,7 @@ SCENARIOS: Final = (
         "zombies-stopped",
         "a worker of 3 stopped in its commit past its session, and woken",
         zombies.stopped,
-        Load(50_000, 250.0, faults=20),
+        Load(60_000, 300.0, faults=20),
         Load(3_000, 12.0, faults=1),
     ),
     Scenario(
@@ -41,7 +42,7 @@ SCENARIOS: Final = (
         "the poll thread of a worker of 3 stalled past max.poll.interval, its IO thread alive; "
         "then a commit of before that",
         zombies.stalled,
-        Load(50_000, 250.0, faults=20),
+        Load(60_000, 300.0, faults=20),
         Load(3_000, 12.0, faults=1),
     ),
     Scenario(
@@ -157,8 +158,8 @@ SCENARIOS: Final = (
         "cost",
         "exactly once beside at-least-once, posts of text and 320×240 JPEG, medians by turns",
         delivery_cost.run,
-        Load(90_000, 0.0, faults=5),
-        Load(4_000, 0.0, faults=1),
+        Load(300_000, 0.0, faults=5),
+        Load(40_000, 0.0, faults=2),
     ),
     Scenario(
         "scale",
@@ -166,6 +167,13 @@ SCENARIOS: Final = (
         scaling.run,
         Load(9_000, 45.0),
         Load(1_500, 12.0),
+    ),
+    Scenario(
+        "rolling",
+        "rolling restart of 4 workers, static members that stay in their group",
+        rolling.run,
+        Load(9_000, 45.0),
+        Load(4_000, 20.0),
     ),
     Scenario(
         "replay",

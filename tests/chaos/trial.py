@@ -17,7 +17,7 @@ from typing import Final
 from tests.chaos.fleet import Fleet
 from tests.chaos.oracle import Follower, Outcomes, reconcile
 from tests.chaos.scenario import Figures, Load, Place
-from tests.chaos.sending import TOGETHER_MAX, Headers, Make, Sender, no_headers, ordinary
+from tests.chaos.sending import Posts, Sender
 from tests.chaos.topics import Topics
 from tests.tiny_bundle import write_tiny_bundle
 from worker.settings import WorkerSettings
@@ -27,6 +27,7 @@ START_S: Final = 60.0
 DRAIN_S: Final = 60.0
 """How long the last posts may come to nothing; a black hole and its timeouts are shorter."""
 CATCH_UP_S: Final = 0.5
+ORDINARY: Final = Posts()
 QUICK: Final = {
     "request_timeout_ms": 1_000,
     "delivery_timeout_ms": 1_500,
@@ -86,15 +87,12 @@ def trial(
     workers: int = 2,
     servers: str = "",
     settings: Mapping[str, object] | None = None,
-    make: Make = ordinary,
-    headers: Headers = no_headers,
+    posts: Posts = ORDINARY,
     raises_for: str = "",
     environments: Mapping[int, Mapping[str, str]] | None = None,
     logs: Path | None = None,
     bundle: Path | None = None,
     bytes_max: Mapping[str, int] | None = None,
-    refused: int | None = 0,
-    together_max: int = TOGETHER_MAX,
 ) -> Iterator[Trial]:
     """Start workers and a load; after the fault wait for all outcomes, stop, and reconcile.
 
@@ -104,15 +102,12 @@ def trial(
         workers: how many there are from the start.
         servers: what the workers connect to, where it is not what all others do.
         settings: what differs from the product's defaults.
-        make: gives the value of the post of a number.
-        headers: gives its headers.
+        posts: what they are.
         raises_for: the text graph raises for texts with this term.
         environments: variables that some slots get on top of their parent's.
         logs: folder that the workers' logs go to.
         bundle: folder that the model is written to.
         bytes_max: limits of the topics, as `Topics.create` has them.
-        refused: how many posts the broker refuses, where that is known.
-        together_max: most posts of a batch that is sent.
     """
     topics = Topics(place.servers, place.name, PARTITIONS)
     topics.create(**(bytes_max or {}))
@@ -125,13 +120,13 @@ def trial(
         for slot in range(workers):
             flock.start(slot)
         assert flock.shared_out_s(PARTITIONS, workers, START_S), flock.log(0)
-        sender = Sender(topics, load.posts, load.seconds, make, headers, together_max)
+        sender = Sender(topics, load.posts, load.seconds, posts)
         run = Trial(topics, flock, sender, follower)
         run.sender.start()
         yield run
         run.sender.join()
         wanted = load.posts - run.sender.refused
-        run.figures.demand(refused in (None, run.sender.refused), f"{wanted} posts got in")
+        run.figures.demand(posts.refused in (None, run.sender.refused), f"{wanted} posts got in")
         _drain(run, wanted)
         flock.check()
         for slot in sorted(flock.processes):

@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.chaos.oracle import posts_sent
 from tests.chaos.scenario import Figures, Load, Place
-from tests.chaos.sending import post
+from tests.chaos.sending import Posts, post
 from tests.chaos.trial import Trial, trial
 
 VERDICT_MAX: Final = 10_000
@@ -44,9 +44,8 @@ POSTS: Final = sum(sweep.count for sweep in SWEEPS)
 def run(place: Place, load: Load) -> Figures:
     """Cross all limits; what a record became is looked up by its number."""
     limits = {"posts": POST_MAX, "verdicts": VERDICT_MAX, "dead_letters": LETTER_MAX}
-    with trial(
-        place, load, make=_value, headers=_headers, bytes_max=limits, refused=None, together_max=1
-    ) as tried:
+    posts = Posts(_value, _headers, together_max=1, refused=None)
+    with trial(place, load, posts=posts, bytes_max=limits) as tried:
         pass
     became = _became(tried)
     first = 0
@@ -93,7 +92,7 @@ def _judge(figures: Figures, sweep: Sweep, kinds: Sequence[str]) -> None:
     """Each outcome is that of one range of sizes, and they follow one another."""
     order = list(dict.fromkeys(kinds))
     figures.hit("limits crossed", int(len(order) > 1))
-    figures.shown[sweep.crosses] = " → ".join(order)
+    figures.shown[f"a larger {sweep.crosses} gives"] = " → ".join(order)
     figures.demand(len(order) > 1, f"{sweep.crosses}: its limit was not crossed")
     for smaller, larger in pairwise(order):
         overlap = _last(kinds, smaller) - kinds.index(larger)

@@ -4,7 +4,7 @@ from typing import Final
 
 from tests.chaos.oracle import posts_sent
 from tests.chaos.scenario import Figures, Load, Place
-from tests.chaos.sending import POISON, ordinary, post
+from tests.chaos.sending import POISON, Posts, ordinary, post
 from tests.chaos.trial import trial
 
 EVERY: Final = 100
@@ -12,7 +12,7 @@ EVERY: Final = 100
 
 def run(place: Place, load: Load) -> Figures:
     """Exactly those become dead letters, under load."""
-    with trial(place, load, make=_make, raises_for=POISON) as tried:
+    with trial(place, load, posts=Posts(_make), raises_for=POISON) as tried:
         pass
     figures = tried.figures
     guilty = {s for s, number in posts_sent(tried.topics).items() if _is_guilty(int(number))}

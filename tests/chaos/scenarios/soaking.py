@@ -14,7 +14,7 @@ import psutil
 from PIL import Image
 
 from tests.chaos.scenario import Figures, Load, Place
-from tests.chaos.sending import post
+from tests.chaos.sending import Posts, post
 from tests.chaos.trial import Trial, trial
 
 SHARE: Final = 0.7
@@ -40,15 +40,16 @@ class Sample:
 def run(place: Place, load: Load) -> Figures:
     """Measure what can be worked by a backlog of `load.posts`, then soak for `load.seconds`."""
     _write_pictures(place.folder)
-    settings = {"image_root": place.folder}
+    # Some pictures stand for many: each is decoded all the same.
+    settings = {"image_root": place.folder, "image_cache_bytes_max": 0}
     probe = replace(place, name=f"{place.name}-probe")
     with trial(
-        probe, replace(load, seconds=0.0), workers=WORKERS, settings=settings, make=_make
+        probe, replace(load, seconds=0.0), workers=WORKERS, settings=settings, posts=Posts(_make)
     ) as tried:
         began_s = time.time()
     rate = load.posts / (tried.follower.last_s - began_s)
     soak = replace(load, posts=int(SHARE * rate * load.seconds))
-    with trial(place, soak, workers=WORKERS, settings=settings, make=_make) as tried:
+    with trial(place, soak, workers=WORKERS, settings=settings, posts=Posts(_make)) as tried:
         samples = _sampled(tried, load.seconds)
     figures = tried.figures
     figures.hit("samples", sum(map(len, samples.values())))
