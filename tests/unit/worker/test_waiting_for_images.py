@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,23 @@ class Busy(NoImages):
         if self.asked[reference] > self.failures:
             return b"image"
         return ImageProblem(Reason.IMAGE_HOST_UNAVAILABLE, "it answered 503")
+
+
+class OneBusy(Busy):
+    """Two hosts, of which one never answers; it notes which batches ask for images again."""
+
+    def __init__(self) -> None:
+        super().__init__(10**6)
+        self.batches: list[str] = []
+
+    def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
+        """Note whether anything of the batch was asked for before."""
+        again = any(self.asked[reference] for reference in references)
+        self.batches.append("again" if again else "fresh")
+        return super().fetch(references, known)
+
+    def _answer(self, reference: str) -> Answer:
+        return super()._answer(reference) if "busy" in reference else b"image"
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +101,21 @@ def test_posts_that_wait_do_not_stop_the_reading(bench: Bench) -> None:
     )
     eventually(lambda: len({offset for number, offset in bench.sources() if number == 1}) == 50)
     assert max(bench.classifier.batches) <= 4
+
+
+def test_between_two_batches_at_most_one_asks_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many posts are due, those of others wait for one fetch of theirs at a time."""
+    monkeypatch.setattr(retries, "PAUSE_MAX_S", 0.0)
+    host = bench.source = bench.decoder = OneBusy()
+    for number in range(0, 96, 2):  # of one partition, which comes in one poll
+        bench.post(number, image=f"https://{'busy' if number < 16 else 'well'}/{number}.jpg")
+    bench.start(batch_records_max=2, image_tries_max=100, image_retry_age_s=3600)
+    eventually(lambda: host.batches.count("fresh") == 24)
+    until = len(host.batches) - host.batches[::-1].index("fresh")
+    pairs = set(pairwise(host.batches[:until]))
+    assert pairs - {("again", "again")} == pairs >= {("again", "fresh"), ("fresh", "again")}
 
 
 def test_a_post_without_text_is_a_dead_letter_once_its_tries_are_used_up(bench: Bench) -> None:
