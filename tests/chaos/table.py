@@ -9,6 +9,7 @@ from tests.chaos.scenarios import (
     delivery_cost,
     full_disks,
     killing,
+    killing_poison,
     late_delivery,
     limits,
     network,
@@ -188,6 +189,14 @@ SCENARIOS: Final = (
         poisoning.run,
         Load(20_000, 40.0),
         Load(3_000, 6.0),
+    ),
+    Scenario(
+        "killing-poison",
+        "posts that crash the process that works on them, or have it killed as by a kernel out of "
+        "memory; workers that died are started again",
+        killing_poison.run,
+        Load(60_000, 300.0, faults=5),
+        Load(2_000, 40.0, faults=1),
     ),
 )
 
