@@ -1,6 +1,7 @@
 """A partition's log in memory: records, transaction markers, and who may read how far."""
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -113,7 +114,8 @@ class PartitionLog:
                 raise Undecodable(self.partition, offset, f"damaged at offset {offset}")
             entry = self._entries[offset]
             if entry.record is not None and _is_committed(entry):
-                records.append(entry.record)
+                # Read again it is another object: the ledger tells epochs apart by that.
+                records.append(copy(entry.record))
             offset += 1
         while offset < ends.stable and not self._holds_record(offset):
             offset += 1
