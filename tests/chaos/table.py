@@ -8,6 +8,7 @@ from tests.chaos.scenarios import (
     broker_outage,
     delivery_cost,
     full_disks,
+    http_images,
     killing,
     killing_poison,
     late_delivery,
@@ -29,6 +30,13 @@ SCENARIOS: Final = (
         "kill -9 of random workers of 3, every tenth between flush and commit",
         killing.run,
         Load(100_000, 200.0, faults=50),
+        Load(2_000, 14.0, faults=3),
+    ),
+    Scenario(
+        "images",
+        "kill -9 of random workers of 3, images by http, one host in five silent",
+        http_images.run,
+        Load(20_000, 48.0, faults=10),
         Load(2_000, 14.0, faults=3),
     ),
     Scenario(

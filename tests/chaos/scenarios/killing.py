@@ -2,10 +2,12 @@
 
 import random
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from tests.chaos.scenario import Figures, Load, Place
-from tests.chaos.trial import PARTITIONS, Trial, trial
+from tests.chaos.sending import Posts
+from tests.chaos.trial import ORDINARY, PARTITIONS, Trial, trial
 
 WORKERS: Final = 3
 IN_COMMIT_EVERY: Final = 8
@@ -14,9 +16,19 @@ IN_COMMIT_EVERY: Final = 8
 
 def run(place: Place, load: Load) -> Figures:
     """Kill one every few seconds; it is started again at once."""
+    return kill_under_load(place, load)
+
+
+def kill_under_load(
+    place: Place,
+    load: Load,
+    settings: Mapping[str, object] | None = None,
+    posts: Posts = ORDINARY,
+) -> Figures:
+    """Kill workers of these settings while such posts arrive."""
     chance = random.Random(load.seed)
     every_s = load.seconds / (load.faults + 1)
-    with trial(place, load, workers=WORKERS) as tried:
+    with trial(place, load, workers=WORKERS, settings=settings, posts=posts) as tried:
         due_s = time.monotonic()
         tried.figures.hits = {"kills": 0, "in commit": 0}
         while tried.sending:
