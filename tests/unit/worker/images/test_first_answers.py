@@ -26,8 +26,8 @@ NO_ANSWER, LEFT_ALONE = host_health.NO_ANSWER.detail, host_health.LEFT_ALONE.det
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Never answer."""
-    await asyncio.Event().wait()
+    """Never answer, until the client hangs up."""
+    await reader.read()
 
 
 class Host:
