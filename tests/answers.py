@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
-from worker.images.sources import Answer, Unchanged, Versioned
+from worker.images.sources import Answer, Postponed, Unchanged, Versioned
 
 
 def images(answers: Sequence[Answer]) -> list[bytes | ImageProblem]:
-    """The bytes, or why there are none; of who knew nothing, so that nothing is unchanged."""
+    """The bytes, or why there are none; of who knew nothing and asked for little."""
     return [_image(each) for each in answers]
 
 
@@ -18,5 +18,5 @@ def reasons(answers: Sequence[Answer]) -> list[bytes | Reason]:
 
 
 def _image(answer: Answer) -> bytes | ImageProblem:
-    assert not isinstance(answer, Unchanged)
+    assert not isinstance(answer, Unchanged | Postponed)
     return answer.content if isinstance(answer, Versioned) else answer

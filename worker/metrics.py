@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from features.images import ImageProblem
 from schemas.manifest import Manifest
 from worker.images.cache import Found
-from worker.images.sources import Answer, Unchanged, Versioned
+from worker.images.sources import Answer, Postponed, Unchanged, Versioned
 from worker.messages import Outcome, Partition
 
 _STAGE_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -152,7 +152,7 @@ class Metrics:
     def _declare_images(self, registry: CollectorRegistry) -> None:
         self._image_fetches = Counter(
             "tuwen_image_fetches",
-            "Images that were asked for: fetched, unchanged since, or the reason why not.",
+            "Images that were asked for: fetched, unchanged, postponed, or the reason why not.",
             ["scheme", "outcome"],
             registry=registry,
         )
@@ -358,6 +358,8 @@ def _fetch_outcome(answer: Answer) -> str:
             return reason
         case Unchanged():
             return "unchanged"
+        case Postponed():
+            return "postponed"
         case bytes() | Versioned():
             return "fetched"
 

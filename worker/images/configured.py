@@ -36,7 +36,11 @@ def configured_source(
 ) -> ConfiguredSource:
     """Make the sources; what must be ended goes to `closing`. Raises BadRules."""
     sources: dict[str, ImageSource] = {
-        file.SCHEME: FileSource(settings.image_root, settings.image_bytes_max),
+        file.SCHEME: FileSource(
+            settings.image_root,
+            settings.image_bytes_max,
+            together_bytes_max=int(settings.in_flight_bytes_max),
+        ),
         data_url.SCHEME: DataSource(settings.image_bytes_max),
         **dict.fromkeys(("http", "https"), OffSource(_HTTP_IS_OFF)),
     }

@@ -17,7 +17,16 @@ from urllib.parse import quote, unquote_to_bytes
 
 from features.images import ImageProblem
 from schemas.reasons import Reason
-from worker.images.sources import NOTHING_KNOWN, Answer, Known, Unchanged, Version, Versioned
+from worker.images.sources import (
+    NOTHING_KNOWN,
+    Answer,
+    Known,
+    Portion,
+    Postponed,
+    Unchanged,
+    Version,
+    Versioned,
+)
 
 SCHEME: Final = "file"
 
@@ -45,14 +54,20 @@ class FileSource:
 
     A file that is known is opened and looked at, and read only where it is another one: by device,
     number, size, and the times of its last write and its last change. `now_ns` is since the epoch.
+    `together_bytes_max` is for all that are read at once.
     """
 
     def __init__(
-        self, root: Path | None, bytes_max: int, now_ns: Callable[[], int] = time.time_ns
+        self,
+        root: Path | None,
+        bytes_max: int,
+        now_ns: Callable[[], int] = time.time_ns,
+        together_bytes_max: int = 64 * 2**20,
     ) -> None:
         self._root = root
         self._bytes_max = bytes_max
         self._now_ns = now_ns
+        self._together_bytes_max = together_bytes_max
 
     def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
         """Read each file. Raises ImageRootError or OSError when the disk is at fault."""
@@ -61,13 +76,17 @@ class FileSource:
                 Reason.IMAGE_SCHEME_OFF, "file: is off: image_root (TUWEN_IMAGE_ROOT) is not set"
             )
             return [off] * len(references)
+        portion = Portion(self._together_bytes_max)
         # Opened anew for each batch: a volume may be mounted again under a running worker.
         with _Folders(open_root(self._root)) as folders:
             return [
-                self._read(folders, reference, known.get(reference)) for reference in references
+                self._read(folders, reference, known.get(reference), portion)
+                for reference in references
             ]
 
-    def _read(self, folders: "_Folders", reference: str, known: Version | None) -> Answer:
+    def _read(
+        self, folders: "_Folders", reference: str, known: Version | None, portion: Portion
+    ) -> Answer:
         names = path_names(reference)
         if isinstance(names, ImageProblem):
             return names
@@ -76,18 +95,20 @@ class FileSource:
         except OSError as error:
             return _problem(error)
         try:
-            return self._answer(file, known)
+            return self._answer(file, known, portion)
         except OSError as error:
             return _problem(error)
         finally:
             os.close(file)
 
-    def _answer(self, file: int, known: Version | None) -> Answer:
+    def _answer(self, file: int, known: Version | None, portion: Portion) -> Answer:
         """Look before reading: what is written meanwhile makes a later look see another version."""
         status = os.fstat(file)
         version = _version(status)
         if version == known:
             return Unchanged(version)
+        if status.st_size <= self._bytes_max and not portion.takes(status.st_size):
+            return Postponed()
         content = _content(file, status, self._bytes_max)
         if isinstance(content, ImageProblem) or not self._settled(status):
             return content

@@ -27,7 +27,7 @@ from worker.images.fetch_rules import FetchRules
 from worker.images.guarded_connections import CONNECT_S, ForbiddenAddress
 from worker.images.host_health import LEFT_ALONE, NO_ANSWER, HostHealth, Hosts
 from worker.images.http_freshness import condition, fresh_s, version_of
-from worker.images.sources import Answer, Unchanged, Version, Versioned
+from worker.images.sources import Answer, Portion, Postponed, Unchanged, Version, Versioned
 
 REDIRECTS_MAX: Final = 3
 HEADERS_MAX: Final = 100
@@ -49,9 +49,10 @@ _UNAVAILABLE: Final = Reason.IMAGE_HOST_UNAVAILABLE
 class HttpBounds:
     """What a fetch may take, over all hops, and how many run at once, of all hosts and of one.
 
-    `reading_bytes_max` is what all bodies together may take that are being read. `fresh_s_max` is
-    for how long a host is believed that its image stays the same. `first_answer_s` is how long a
-    host may take to begin that is not known to be well; None: as long as any.
+    `reading_bytes_max` is what all images together may take that are given at once, and again what
+    bodies of unknown length may take that are being read. `fresh_s_max` is for how long a host is
+    believed that its image stays the same. `first_answer_s` is how long a host may take to begin
+    that is not known to be well; None: as long as any.
     """
 
     timeout_s: float
@@ -77,10 +78,14 @@ class HttpFetch:
         self._rules = rules
         self._hosts = hosts
         self._bounds = bounds
-        # So many of the largest, or all connections with an even share each.
-        self._large = asyncio.Semaphore(max(1, bounds.reading_bytes_max // bounds.bytes_max))
-        self._small_bytes_max = bounds.reading_bytes_max // bounds.connections_max
+        # Each of them may turn out to be as large as any.
+        self._unbounded = asyncio.Semaphore(max(1, bounds.reading_bytes_max // bounds.bytes_max))
+        self._portion = Portion(bounds.reading_bytes_max)
         self.looks: dict[HostHealth, asyncio.Task[None]] = {}
+
+    def begin_portion(self) -> None:
+        """From now on count the images that are given at once anew."""
+        self._portion = Portion(self._bounds.reading_bytes_max)
 
     async def fetch(self, url: URL, known: Version | None = None) -> Answer:
         """Follow `url` to an image. Ends by the deadline, whatever the hosts do."""
@@ -173,21 +178,32 @@ class HttpFetch:
             return Unchanged(known, fresh)
         content = await self._body(response)
         version = version_of(url, response.headers)
-        if isinstance(content, ImageProblem) or version is None:
+        if isinstance(content, ImageProblem | Postponed) or version is None:
             return content
         return Versioned(content, version, fresh)
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes | ImageProblem:
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes | Postponed | ImageProblem:
         if response.status != HTTPStatus.OK:
             return _refused(response.status, self._rules.told(response.status))
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             return ImageProblem(Reason.IMAGE_UNREADABLE, "it is encoded, which was not asked for")
-        if (response.content_length or 0) > self._bounds.bytes_max:
+        length = response.content_length
+        if length is None:
+            return await self._of_unknown_length(response)
+        if length > self._bounds.bytes_max:
             return self._too_large()
-        if response.content_length is not None and response.content_length <= self._small_bytes_max:
-            return await self._content(response)
-        async with self._large:
-            return await self._content(response)
+        if not self._portion.takes(length):
+            return Postponed()
+        return await self._content(response)
+
+    async def _of_unknown_length(
+        self, response: aiohttp.ClientResponse
+    ) -> bytes | Postponed | ImageProblem:
+        async with self._unbounded:
+            content = await self._content(response)
+        if isinstance(content, bytes) and not self._portion.takes(len(content)):
+            return Postponed()
+        return content
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes | ImageProblem:
         """Read the body, counting bytes and watching that they come."""

@@ -77,6 +77,7 @@ class HttpSource:
         await self._session.close()
 
     async def _all(self, references: Sequence[str], known: Known) -> list[Answer]:
+        self._http.begin_portion()
         flights = [self._flight(reference, known.get(reference)) for reference in references]
         pending = {flight for flight in flights if isinstance(flight, asyncio.Task)}
         if pending:

@@ -3,6 +3,9 @@
 Each reference once, however many posts of the batch have it. Of what the cache holds that is good
 for which nobody need ask yet, that which its source calls unchanged, and that whose image was
 fetched again and is the same, byte for byte.
+
+What is fetched is decoded before more is asked for than a source gives at once: a batch of large
+images is never in memory as a whole.
 """
 
 import hashlib
@@ -17,7 +20,7 @@ import msgspec
 from features.images import ImageProblem
 from worker.images.cache import Found, ImageCache, Kept, Pixels, Seen
 from worker.images.decoder import Decoder
-from worker.images.sources import Answer, ImageSource, Unchanged, Version, Versioned
+from worker.images.sources import Answer, ImageSource, Postponed, Unchanged, Version, Versioned
 
 
 class Picture(msgspec.Struct, frozen=True, gc=False):
@@ -66,7 +69,7 @@ class Pictures:
         now_s = self._now_s()
         fresh = {each: kept for each, kept in known.items() if now_s < kept.fresh_until_s}
         asked = [each for each in distinct if each not in fresh]
-        brought = self._brought(self._answers(asked, known), known, now_s)
+        brought = self._in_portions(asked, known, now_s)
         self._cache.keep(
             {
                 keys[each]: kept
@@ -78,9 +81,21 @@ class Pictures:
         self._tell(references, known, found)
         return [_picture(found[each], keys.get(each)) for each in references]
 
+    def _in_portions(
+        self, asked: Sequence[str], known: Mapping[str, Kept], now_s: float
+    ) -> dict[str, Kept | ImageProblem]:
+        """Bring all that is asked for; once something is postponed, as many at once as were had."""
+        brought: dict[str, Kept | ImageProblem] = {}
+        at_once = len(asked)
+        while asked:
+            portion = self._brought(self._answers(asked[:at_once], known), known, now_s)
+            if len(portion) < len(asked[:at_once]):
+                at_once = len(portion)
+            brought |= portion
+            asked = [each for each in asked if each not in portion]
+        return brought
+
     def _answers(self, asked: Sequence[str], known: Mapping[str, Kept]) -> dict[str, Answer]:
-        if not asked:
-            return {}
         versions = {
             each: version
             for each in asked
@@ -91,13 +106,15 @@ class Pictures:
     def _brought(
         self, answers: Mapping[str, Answer], known: Mapping[str, Kept], now_s: float
     ) -> dict[str, Kept | ImageProblem]:
-        """What came of those that were asked for; times count from before they were."""
+        """What came of those that were asked for and not postponed; times count from before."""
         found: dict[str, Kept | ImageProblem] = {}
         fetched: dict[str, _Fetched] = {}
         for reference, answer in answers.items():
             match answer:
                 case ImageProblem():
                     found[reference] = answer
+                case Postponed():
+                    continue
                 case Unchanged(version, fresh_s):
                     found[reference] = msgspec.structs.replace(
                         known[reference], version=version, fresh_until_s=now_s + fresh_s

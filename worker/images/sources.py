@@ -50,8 +50,29 @@ class Unchanged:
     fresh_s: float = 0.0
 
 
-Answer = bytes | Versioned | Unchanged | ImageProblem
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """With the others that were asked for it would be too much at once: ask again without them."""
+
+
+Answer = bytes | Versioned | Unchanged | Postponed | ImageProblem
 """What a source says of a reference. Of plain bytes it cannot say when they change."""
+
+
+class Portion:
+    """What a source gives at once: so many bytes at most, and its first image in any case."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_left = bytes_max
+        self._empty = True
+
+    def takes(self, size: int) -> bool:
+        """Put an image of `size` bytes into it, if it fits."""
+        if size > self._bytes_left and not self._empty:
+            return False
+        self._bytes_left -= size
+        self._empty = False
+        return True
 
 
 class ImageSource(Protocol):
@@ -60,7 +81,7 @@ class ImageSource(Protocol):
     def fetch(self, references: Sequence[str], known: Known = NOTHING_KNOWN) -> Sequence[Answer]:
         """Give each reference's image, or why it cannot be had; in the same order.
 
-        Only of a reference in `known` may the answer be `Unchanged`.
+        Only of a reference in `known` may the answer be `Unchanged`; never are all `Postponed`.
         """
 
 
