@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from worker.images.sources import Version
 
-ENTRY_BYTES: Final = 560
-"""What an entry takes besides its array and its version: key, table, objects."""
+ENTRY_BYTES: Final = 400
+"""What an entry takes besides what it holds: key, table, objects. They are some 200."""
 Pixels = NDArray[np.uint8]
 Seen = NDArray[np.float32]
 """What the CNN gave for a picture, float32[W]: `inference.classifier.Scores.pictures`."""
