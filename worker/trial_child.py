@@ -151,7 +151,10 @@ class TrialChild:
             if not more:
                 raise Died(self._how_it_ended())
             heard += more
-        return msgspec.msgpack.decode(heard[_HEAD.size :], type=kind)
+        try:
+            return msgspec.msgpack.decode(content_of(heard), type=kind)
+        except msgspec.DecodeError as error:
+            raise MachineFault("the child that tries posts answers what is no answer") from error
 
     def _how_it_ended(self) -> str:
         try:

@@ -40,6 +40,8 @@ def kill_under_load(
     found = (figures.hits["kills"], figures.hits["in commit"])
     figures.demand(found >= wanted and found[1] >= wanted[1], f"{found} kills, {wanted} wanted")
     figures.demand(figures.uncommitted, "read_uncommitted shows no more rows: nothing was aborted")
+    convicted = sum(reason == "poison" for reason in tried.found.reasons.values())
+    figures.demand(not convicted, f"{convicted} posts are dead letters for the death of a worker")
     return figures
 
 

@@ -79,13 +79,20 @@ def gives_what_a_worker_would(child: TrialChild) -> None:
         child.work_on(a_record("崩"))
 
 
-def test_a_child_that_gives_no_answer_convicts_nobody(task: Task) -> None:
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("time.sleep(60)", r"no answer in 0\.2 s"),
+        ("sys.stdin.buffer.read(9); os.write(1, framed(Ready()))", "answers what is no answer"),
+    ],
+)
+def test_a_child_that_gives_no_answer_convicts_nobody(task: Task, does: str, said: str) -> None:
     """A disk that hangs does that as well as a post."""
-    script = "import sys, time; from worker.trial_child import *; sys.stdin.buffer.read(1); "
-    script += "sys.stdout.buffer.write(framed(Ready())); sys.stdout.flush(); time.sleep(60)"
+    script = "import os, sys, time; from worker.trial_child import *; os.read(0, 1); "
+    script += f"os.write(1, framed(Ready())); {does}"
     with closing(a_child(task, script, timeout_s=0.2)) as child:
         child.wait_ready()
-        with pytest.raises(MachineFault, match=r"no answer in 0\.2 s"):
+        with pytest.raises(MachineFault, match=said):
             child.work_on(a_record("很好"))
 
 
