@@ -194,6 +194,8 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        for outcome in get_args(Waited):
+            self._waits.labels(outcome)
 
     def _declare_membership(self, registry: CollectorRegistry) -> None:
         self._lag = Gauge(
