@@ -7,7 +7,7 @@ of the machine or the model is waited out. The threads between, and all bounds, 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -126,9 +126,14 @@ class Stages:
         if posts is part.items:
             return part.result
         if posts[0] is self._probe.fetched:
-            return self._features(posts)
+            return self._features_of_probe
         rows = {id(post): row for row, post in enumerate(part.items)}
         return part.result.only([rows[id(post)] for post in posts])
+
+    @cached_property
+    def _features_of_probe(self) -> Features:
+        """Made once: the work on them is what is tried."""
+        return self._features([self._probe.fetched])
 
     def _verdicts(
         self, part: Passed[Fetched, Features], posts: Sequence[Fetched]

@@ -112,6 +112,7 @@ def test_a_mark_in_doubt_is_written_again() -> None:
     assert ledger.ready().marks == {POSTS[0]: Position(3, note_of(2))}
     assert committer.commit() is True
     assert (broker.position, len(ledger.admit())) == (3, 1)
+    assert broker.steps.count("commit, and it happened") == 2
 
 
 def committed(bench: Bench) -> dict[Partition, Position]:
