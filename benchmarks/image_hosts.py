@@ -1,6 +1,7 @@
-"""What it costs to fetch an image by http: `python -m benchmarks.image_hosts [--dead]`.
+"""What it costs to fetch an image by http: `python -m benchmarks.image_hosts [--dead | --bucket]`.
 
-Hosts on loopback answer after a while from another process; with `--dead` one in five never does.
+Hosts on loopback answer after a while from another process; with `--dead` one in five never does,
+with `--bucket` one of them is a store of S3, which is asked with signatures.
 Nothing is decoded, and nothing goes through Kafka.
 """
 
@@ -11,11 +12,15 @@ import time
 from collections.abc import Sequence
 from typing import Final, cast
 
+from pydantic import SecretStr
 from rich.console import Console
 
+from worker.bucket_settings import BucketSettings
 from worker.images.address_guard import guard
+from worker.images.fetch_rules import FetchRules
 from worker.images.http_fetch import HttpBounds
 from worker.images.http_source import HttpSource
+from worker.images.object_stores import bucket_rules
 from worker.images.sources import Unwatched
 
 IMAGES: Final = 10_000
@@ -59,11 +64,27 @@ async def serve() -> None:
     await asyncio.Event().wait()
 
 
-def fetch_all(ports: Sequence[int], asked: Sequence[int]) -> str:
-    """Fetch from the hosts `asked`, and say what it cost."""
-    rules = guard("127.0.0.1", ",".join(map(str, ports)), "127.0.0.0/8")
+def of_hosts(asked: Sequence[int]) -> tuple[FetchRules, list[str]]:
+    """Rules and references of images of the hosts on these ports, in turn."""
+    rules = guard("127.0.0.1", ",".join(map(str, asked)), "127.0.0.0/8")
+    return rules, [f"http://127.0.0.1:{asked[n % len(asked)]}/{n}" for n in range(IMAGES)]
+
+
+def of_a_bucket(port: int) -> tuple[FetchRules, list[str]]:
+    """Rules and references of objects of a store."""
+    settings = BucketSettings(
+        s3_buckets="photos",
+        s3_endpoint=f"http://127.0.0.1:{port}",
+        s3_access_key_id="reader",
+        s3_secret_access_key=SecretStr("of-nobody"),
+        bucket_allow_http=True,
+    )
+    return bucket_rules(settings)["s3"], [f"s3://photos/{n}" for n in range(IMAGES)]
+
+
+def fetch_all(rules: FetchRules, references: Sequence[str]) -> str:
+    """Fetch all, batch by batch, and say what it cost."""
     source = HttpSource(rules, BOUNDS, Unwatched(), "tuwen/benchmark")
-    references = [f"http://127.0.0.1:{asked[n % len(asked)]}/{n}" for n in range(IMAGES)]
     waits_s, fetched = [], 0
     cpu_s = time.process_time()
     for first in range(0, IMAGES, BATCH):
@@ -87,7 +108,8 @@ def main(words: Sequence[str]) -> int:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hosts:
         assert hosts.stdout is not None
         ports = [int(port) for port in hosts.stdout.readline().split()]
-        said = fetch_all(ports, ports if "--dead" in words else ports[:HOSTS])
+        hosts_asked = ports if "--dead" in words else ports[:HOSTS]
+        said = fetch_all(*(of_a_bucket(ports[0]) if "--bucket" in words else of_hosts(hosts_asked)))
         hosts.terminate()
     Console(highlight=False, soft_wrap=True).print(said, markup=False)
     return 0
