@@ -81,11 +81,45 @@ class TopicMadeAnew(BrokerError):
 
 
 class OffsetOutOfRange(BrokerError):
-    """The position of `partition` is not in its log."""
+    """`offset`, to be read next of `partition`, is not in its log.
 
-    def __init__(self, partition: Partition, message: str) -> None:
-        super().__init__(message)
+    `first` and `end` are where the log begins and ends; both None where nobody answered.
+    """
+
+    def __init__(
+        self, partition: Partition, offset: int, first: int | None = None, end: int | None = None
+    ) -> None:
+        self.deleted = max(0, first - offset) if first is not None else 0
+        """How many offsets from `offset` on are gone from the beginning of the log."""
+        super().__init__(
+            f"{partition.topic}/{partition.number} cannot be read from offset {offset} on: "
+            f"{_why_not(first, end, self.deleted)}; the partition stops there, the others go on. "
+            f"{_how_to_go_on(partition, self.deleted)}"
+        )
         self.partition = partition
+        self.offset = offset
+        self.first = first
+        self.end = end
+
+
+def _why_not(first: int | None, end: int | None, deleted: int) -> str:
+    if deleted:
+        return f"it was deleted before it was read, the log begins at {first} now"
+    if end is None:
+        return "the log does not hold it"
+    return f"the log ends at {end}: its topic was made anew, or a broker has lost records"
+
+
+def _how_to_go_on(partition: Partition, deleted: int) -> str:
+    if deleted:
+        return (
+            f"To leave those {deleted} offsets out, start the workers with "
+            'on_deleted_unread = "skip"'
+        )
+    return (
+        "To read it from elsewhere, stop all workers and set the group's offset: "
+        f"kafka-consumer-groups.sh --topic {partition.topic}:{partition.number} --reset-offsets …"
+    )
 
 
 class Undecodable(BrokerError):

@@ -216,6 +216,15 @@ class Metrics:
             ["topic", "partition"],
             registry=registry,
         )
+        self._stopped = Gauge(
+            "tuwen_partition_stopped",
+            "1 for a partition that cannot be read on.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self._deleted_unread = Counter(
+            "tuwen_deleted_unread", "Records left out, since they were deleted.", registry=registry
+        )
         self._rebalances = Counter(
             "tuwen_rebalances", "Changes of ownership.", ["kind"], registry=registry
         )
@@ -302,8 +311,16 @@ class Metrics:
 
     def forget(self, partition: Partition) -> None:
         """Stop showing a partition that is not owned any more."""
-        for gauge in (self._lag, self._uncommitted_s, self._stable_stuck_s):
+        for gauge in (self._lag, self._uncommitted_s, self._stable_stuck_s, self._stopped):
             gauge.remove(partition.topic, str(partition.number))
+
+    def stopped(self, partition: Partition) -> None:
+        """Tell that a partition cannot be read on."""
+        self._stopped.labels(partition.topic, str(partition.number)).set(1)
+
+    def deleted_unread(self, records: int) -> None:
+        """Tell that records are left out which the log lost before they were read."""
+        self._deleted_unread.inc(records)
 
     def transaction(
         self, outcome: Literal["committed", "aborted", "in-doubt"], seconds: float

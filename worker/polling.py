@@ -16,6 +16,7 @@ import structlog
 from worker.attempts import SUSPICIOUS, attempts_in
 from worker.batching import Inbox
 from worker.errors import OffsetOutOfRange, Unavailable, Undecodable
+from worker.halts import Halts
 from worker.kafka.broker import Broker, Polled, Position
 from worker.lag import LagWatch
 from worker.messages import Partition
@@ -59,7 +60,7 @@ class Poller:
         self._lag = LagWatch(metrics, settings.stalled_after_s)
         self._lag_s = 0.0
         self._paused = False
-        self._halted: set[Partition] = set()
+        self._halts = Halts(broker, settings, metrics)
         self._log = structlog.get_logger()
         self.trouble = "has not joined the group yet"
         self.draining = False
@@ -112,24 +113,13 @@ class Poller:
             self._abandon.wait(POLL_S)
             return None
         except (Undecodable, OffsetOutOfRange) as error:
-            self._note_halt(error)
+            self._halts.note(error)
+            self.trouble = self._halts.trouble
             return None
         self._polled_s = time.monotonic()
         if polled.membership is not None:
-            self.trouble = self._halted_names()
+            self.trouble = self._halts.trouble
         return polled
-
-    def _note_halt(self, error: Undecodable | OffsetOutOfRange) -> None:
-        """Tell of a partition that the broker stopped; nothing good is skipped, nothing lost."""
-        self._halted.add(error.partition)
-        self.trouble = self._halted_names()
-        self._log.error("partition stopped", why=str(error))
-
-    def _halted_names(self) -> str:
-        if not self._halted:
-            return ""
-        names = ", ".join(f"{p.topic}/{p.number}" for p in sorted(self._halted))
-        return f"stopped, see the log: {names}"
 
     def _note_ownership(self, polled: Polled) -> None:
         changes: Mapping[Change, Collection[Partition]] = {
@@ -144,7 +134,7 @@ class Poller:
                     "partitions " + kind, partitions=sorted(p.number for p in partitions)
                 )
         for partition in (*polled.revoked, *polled.lost):
-            self._halted.discard(partition)
+            self._halts.forget(partition)
             self._lag.forget(partition)
         if polled.gained and self._paused:
             self._broker.pause(polled.gained)

@@ -240,6 +240,12 @@ class WorkerSettings(LinkSettings, BucketSettings, TimeoutSettings, BaseSettings
         "Choose it where accuracy against coverage, measured on held-out posts, is good enough.",
     )
 
+    on_deleted_unread: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="Where Kafka deleted records before they were read. stop: the partition stops, "
+        "and is named. skip: it goes on with the first that is left, and says how many are lost; "
+        "set it when you know why, and take it back.",
+    )
     stalled_after_s: float = Field(
         default=60.0,
         gt=0,

@@ -155,10 +155,27 @@ def test_an_offset_that_was_deleted_is_never_skipped_silently(bench: Bench) -> N
     with pytest.raises(OffsetOutOfRange) as failed:
         for _ in polls(broker):
             pass
-    assert failed.value.partition == first
+    lost = failed.value
+    assert (lost.partition, lost.offset, lost.first, lost.end) == (first, 0, 2, 3)
     assert silence(broker) == []
     broker.seek(first, 2)
     assert values(records(broker, 1)) == [b"3"]
+
+
+def test_an_offset_beyond_the_end_is_never_taken_for_the_end(bench: Bench) -> None:
+    """A new topic of that name, or a broker that lost records: what is there was not read."""
+    bench.write([b"1", b"2", b"3"])
+    first = Partition(bench.posts, 0)
+    broker = bench.connect()
+    (membership,) = join(broker)
+    broker.mark({first: Position(10)}, membership, 5.0)
+    broker.close(5.0, leave=True)
+    broker = bench.connect()
+    with pytest.raises(OffsetOutOfRange, match="the log ends at 3") as failed:
+        for _ in polls(broker):
+            pass
+    assert (failed.value.offset, failed.value.first, failed.value.end) == (10, 0, 3)
+    assert silence(broker) == []
 
 
 def test_the_partitions_of_a_topic_are_counted(bench: Bench) -> None:

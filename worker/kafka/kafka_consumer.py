@@ -33,6 +33,8 @@ RECONNECT_BACKOFF_MAX_MS: Final = 1_000
 # What is fetched and not yet polled, at most; one larger record still comes.
 FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 RECEIVE_BUFFER_BYTES: Final = 256 * 1024
+# How long a poll may ask for the range of a log that it fell out of.
+RANGE_S: Final = 1.0
 
 
 def consumer_config(settings: ClientSettings) -> dict[str, Any]:
@@ -293,11 +295,12 @@ class GroupConsumer:
         (found, offset), *_ = error.args[0].items()
         partition = Partition(*found)
         self._stop(partition)
-        return OffsetOutOfRange(
-            partition,
-            f"{partition.topic}/{partition.number} has no offset {offset} any more: records were "
-            "deleted before they were read; the partition stops there",
-        )
+        try:
+            first = self._fetcher.beginning_offsets([found], RANGE_S * 1_000)[found]
+            end = self._all_ends.end_offsets([found], RANGE_S * 1_000)[found]
+        except client.KafkaError:
+            return OffsetOutOfRange(partition, offset)
+        return OffsetOutOfRange(partition, offset, first, end)
 
     def _notice_silence(self) -> None:
         """Raise Unavailable when the group's coordinator has been unknown for too long."""

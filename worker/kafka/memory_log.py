@@ -104,8 +104,7 @@ class PartitionLog:
         """
         ends = self.ends
         if not self._first <= offset <= ends.high:
-            name = f"{self.partition.topic}/{self.partition.number}"
-            raise OffsetOutOfRange(self.partition, f"{name} has no offset {offset}")
+            raise OffsetOutOfRange(self.partition, offset, self._first, ends.high)
         records: list[Record] = []
         while offset < ends.stable and len(records) < records_max:
             if offset in self._damaged:

@@ -8,6 +8,7 @@ import pytest
 from schemas.reasons import Reason
 from tests.unit.worker.bench import Bench, eventually, held_up
 from worker.errors import SlotTaken
+from worker.kafka.broker import Position
 from worker.kafka.memory_broker import MemoryBroker
 from worker.messages import Partition
 
@@ -162,6 +163,30 @@ def test_a_worker_without_partitions_is_ready_and_idle(bench: Bench) -> None:
         return sorted((state.partitions, state.ready, state.reason) for state in found)
 
     eventually(lambda: states() == [(0, True, "idle, no partition"), (1, True, ""), (1, True, "")])
+
+
+@pytest.mark.parametrize("told", ["stop", "skip"])
+def test_what_was_deleted_unread_is_skipped_only_where_that_is_told(
+    bench: Bench, told: str
+) -> None:
+    """Its partition stops; told to skip it goes on with the first that is left, and says so."""
+    for number in range(20):
+        bench.post(number)
+    bench.cluster.group("group", "posts").committed[Partition("posts", 1)] = Position(2)
+    bench.cluster.trim(Partition("posts", 1), 4)
+    pipeline, _ = bench.start(on_deleted_unread=told)
+    labels = {"topic": "posts", "partition": "1"}
+    if told == "stop":
+        eventually(lambda: "posts/1" in pipeline.state().reason)
+        assert bench.registry.get_sample_value("tuwen_partition_stopped", labels) == 1
+        eventually(lambda: len(bench.verdicts()) == 10)
+        assert {partition for partition, _ in bench.sources()} == {0}
+        return
+    eventually(lambda: len(bench.verdicts()) == 16)
+    eventually(lambda: pipeline.state().ready)
+    assert sorted(bench.sources())[10:] == [(1, offset) for offset in range(4, 10)]
+    assert bench.registry.get_sample_value("tuwen_deleted_unread_total") == 2
+    assert bench.registry.get_sample_value("tuwen_partition_stopped", labels) is None
 
 
 def test_a_partition_that_cannot_be_read_stops_alone(bench: Bench) -> None:

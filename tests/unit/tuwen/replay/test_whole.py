@@ -62,7 +62,7 @@ class Stopping:
     [
         (Unavailable("no answer"), "`tuwen dead-letters replay --resume r` goes on"),
         (TransactionAborted("fenced"), "`tuwen dead-letters replay --resume r` goes on"),
-        (OffsetOutOfRange(Partition("letters", 0), "deleted"), "begin another replay"),
+        (OffsetOutOfRange(Partition("letters", 0), 4, 7, 9), "begin another replay"),
     ],
 )
 def test_a_replay_that_stops_says_how_far_it_came_and_how_to_go_on(
