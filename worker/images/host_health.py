@@ -2,7 +2,8 @@
 
 A breaker for each host: a host that fails is left alone for a minute, then asked once; all that
 come meanwhile are refused at once. A host that answered of late may fail some times in a row; one
-that never did, not once. A host that says `Retry-After` is left alone for so long.
+that never did, not once, unless it answers that it cannot now. A host that says `Retry-After` is
+left alone for so long.
 """
 
 import asyncio
@@ -94,6 +95,13 @@ class HostHealth:
         self.failed_in_all += 1
         trusted = self._answered_of_late(now_s) and self._failures < FAILURES_MAX
         if self._probing or not trusted:
+            self._leave_alone(now_s + LEFT_ALONE_S)
+
+    def unable(self, now_s: float) -> None:
+        """It answers, and has nothing now: it may some times in a row, though it never had."""
+        self._failures += 1
+        self.failed_in_all += 1
+        if self._probing or self._failures >= FAILURES_MAX:
             self._leave_alone(now_s + LEFT_ALONE_S)
 
     def told_to_wait(self, now_s: float, seconds: float) -> None:

@@ -258,7 +258,9 @@ def _note(health: HostHealth, response: aiohttp.ClientResponse, answer: Answer |
         wait_s = retry_after_s(response.headers.get("Retry-After", ""), datetime.now(UTC))
     if wait_s is not None:
         health.told_to_wait(_now_s(), wait_s)
-    elif isinstance(answer, ImageProblem) and answer.reason in {_UNAVAILABLE, Reason.IMAGE_TIMEOUT}:
+    elif isinstance(answer, ImageProblem) and answer.reason == _UNAVAILABLE:
+        health.unable(_now_s())
+    elif isinstance(answer, ImageProblem) and answer.reason == Reason.IMAGE_TIMEOUT:
         health.failed(_now_s())
     else:
         health.answered(_now_s())

@@ -15,6 +15,7 @@ from tests.answers import images
 from tests.image_hosts import answering, loopback
 from worker.images.configured import configured_source
 from worker.images.file import reference_to
+from worker.images.host_health import FAILURES_MAX
 from worker.images.sources import BadRules, Unchanged, Unwatched, Versioned
 from worker.settings import WorkerSettings
 
@@ -98,7 +99,7 @@ def test_hosts_and_buckets_are_fetched_by_one_thread_and_reported_together(
 
 
 def test_what_a_stranger_does_to_a_store_as_a_host_costs_no_bucket(closing: ExitStack) -> None:
-    """An error of the host that a post has named does not have the bucket left alone."""
+    """Errors of the host that posts have named do not have the bucket left alone."""
     with loopback() as servers:
         port = servers.serve(answering(b"", status="500 Internal Server Error"))
         settings = WorkerSettings(
@@ -110,7 +111,8 @@ def test_what_a_stranger_does_to_a_store_as_a_host_costs_no_bucket(closing: Exit
             bucket_allow_http=True,
         )
         source = configured_source(settings, Unwatched(), closing).images
-        source.fetch([f"http://127.0.0.1:{port}/photos/a"])
+        for number in range(FAILURES_MAX):
+            source.fetch([f"http://127.0.0.1:{port}/photos/{number}"])
         left, asked = (
             images(source.fetch([reference]))[0]
             for reference in (f"http://127.0.0.1:{port}/photos/b", "s3://photos/b")

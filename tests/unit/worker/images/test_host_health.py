@@ -26,6 +26,19 @@ def test_a_host_that_answered_of_late_may_fail_some_times_in_a_row() -> None:
     assert not health.may_be_asked(1)
 
 
+def test_a_host_that_answers_that_it_cannot_may_do_so_some_times_in_a_row() -> None:
+    """Though it never gave anything: it is there, costs no time, and may do better soon."""
+    health = HostHealth(1)
+    for _ in range(FAILURES_MAX - 1):
+        health.unable(0)
+    assert (health.left_alone, health.again_s(0)) == (False, 0)
+    health.unable(0)
+    assert health.again_s(0) == math.inf
+    assert health.may_be_asked(LEFT_ALONE_S)
+    health.unable(LEFT_ALONE_S)
+    assert not health.may_be_asked(LEFT_ALONE_S + 1)
+
+
 def test_an_answer_forgives_what_failed() -> None:
     """Only failures in a row count."""
     health = HostHealth(1)

@@ -267,7 +267,7 @@ def test_a_host_that_says_when_to_come_back_is_left_alone_until_then(world: Worl
 
 def test_an_answer_says_when_to_ask_again_may_help(world: World) -> None:
     """Soon, where the host is well otherwise; when it says so; and not while it is left alone."""
-    answers = ["200 OK", "500 Oh", "429 Slow\r\nRetry-After: 7"]
+    answers = ["500 Oh", "503 Busy", "200 OK", "500 Oh", "429 Slow\r\nRetry-After: 7"]
 
     async def tiring(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while answers:
@@ -276,10 +276,10 @@ def test_an_answer_says_when_to_ask_again_may_help(world: World) -> None:
 
     host, dead = world.host("good", tiring), world.host("bad", silent)
     source = world.source()
-    references = [*(f"{host}/{n}" for n in range(4)), f"{dead}/a"]
+    references = [*(f"{host}/{n}" for n in range(6)), f"{dead}/a"]
     found = [source.fetch([reference])[0] for reference in references]
     waits = [each.again_s for each in found if isinstance(each, ImageProblem)]
-    assert waits == [0, pytest.approx(7, abs=1), pytest.approx(7, abs=1), math.inf]
+    assert waits == [0, 0, 0, pytest.approx(7, abs=1), pytest.approx(7, abs=1), math.inf]
 
 
 @pytest.mark.parametrize(
