@@ -19,19 +19,22 @@ scenario's own figures, and `demand` notes what must hold and does not. What mus
 `lost` and `twice`, comes from `tests.chaos.oracle`, which reads by another client.
 """
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
-from benchmarks.provenance import commit
 from tests.chaos import document
 from tests.chaos.fleet import ROOT
 from tests.chaos.scenario import Figures, Place, Scenario
 from tests.chaos.table import SCENARIOS
 from tuwen import local_kafka
+
+DOCUMENT: Final = ROOT / "docs" / "faults.md"
 
 
 def main(words: Sequence[str]) -> int:
@@ -45,7 +48,6 @@ def main(words: Sequence[str]) -> int:
     short = "--short" in flags
     console = Console(highlight=False, soft_wrap=True)
     passed = True
-    before = commit()  # the first row that is written is a change already.
     with tempfile.TemporaryDirectory(prefix="tuwen-chaos-") as scratch:
         broker = local_kafka.start(Path(scratch) / "kafka")
         try:
@@ -54,10 +56,22 @@ def main(words: Sequence[str]) -> int:
                 show(console, scenario, figures)
                 passed &= not figures.failures
                 if not figures.failures and (not short or "--write" in flags):
-                    document.write(ROOT / "docs" / "faults.md", scenario, figures, short, before)
+                    document.write(DOCUMENT, scenario, figures, short, _commit())
         finally:
             local_kafka.erase(Path(scratch) / "kafka")
     return 0 if passed else 1
+
+
+def _commit() -> str:
+    """Name the state that runs; rows that were written meanwhile are no part of it."""
+    head = _git("rev-parse", "--short", "HEAD") or "unknown"
+    changed = _git("status", "--porcelain", "--", ".", f":!{DOCUMENT.relative_to(ROOT)}")
+    return f"{head}-dirty" if changed else head
+
+
+def _git(*words: str) -> str:
+    said = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return said.stdout.strip()
 
 
 def run(scenario: Scenario, servers: str, folder: Path, short: bool) -> Figures:

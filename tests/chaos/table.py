@@ -27,7 +27,7 @@ from tests.chaos.scenarios import (
 SCENARIOS: Final = (
     Scenario(
         "kill",
-        "kill -9 of random workers of 3, every tenth between flush and commit",
+        "kill -9 of random workers of 3, some of them between flush and commit",
         killing.run,
         Load(100_000, 200.0, faults=50),
         Load(2_000, 14.0, faults=3),
