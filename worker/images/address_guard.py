@@ -8,6 +8,7 @@ A name says nothing of where it leads: `may_dial` judges the very address of eac
 The registries of special addresses are RFC 6890's, as IANA keeps them.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from ipaddress import (
@@ -243,6 +244,7 @@ def _odd(host: str) -> ImageProblem | None:
     return None if _NAME.fullmatch(host) else _invalid("the host is no name")
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)

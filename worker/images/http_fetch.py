@@ -10,6 +10,7 @@ it is dead or only slow is found out behind the posts' backs, by a fetch that ha
 
 import asyncio
 import math
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -207,6 +208,10 @@ class HttpFetch:
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes | ImageProblem:
         """Read the body, counting bytes and watching that they come."""
+        if response.content.is_eof():
+            # All of it came with the head, as a small image does: nothing is left to watch.
+            image = response.content.read_nowait()
+            return image if len(image) <= self._bounds.bytes_max else self._too_large()
         chunks, size, began_s = [], 0, _now_s()
         try:
             async with asyncio.timeout_at(began_s + SLOW_START_S) as pace:
@@ -306,5 +311,5 @@ def _problem(error: Exception) -> ImageProblem:
             )
 
 
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
+_now_s: Final = time.monotonic
+"""The clock of asyncio's loops, without asking which one runs."""

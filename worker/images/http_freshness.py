@@ -72,6 +72,8 @@ def _seconds(text: str) -> float:
 
 def _date(text: str) -> datetime | None:
     """A date with its zone, where it is one."""
+    if not text:
+        return None
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError):

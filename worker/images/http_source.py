@@ -100,8 +100,10 @@ class HttpSource:
 
     async def _in_turn(self, url: URL, known: Version | None, scheme: str) -> Answer:
         turn = self._hosts.of(url).turn
+        # Most have their turn at once, and need no clock.
+        waiting_s = TURN_S if turn.locked() or self._thread.turn.locked() else None
         try:
-            async with asyncio.timeout(TURN_S) as waiting, turn, self._thread.turn:
+            async with asyncio.timeout(waiting_s) as waiting, turn, self._thread.turn:
                 waiting.reschedule(None)
                 began_s = time.perf_counter()
                 image = await self._http.fetch(url, known)

@@ -211,6 +211,21 @@ def test_bodies_of_unknown_length_are_read_few_at_a_time(
     assert most == at_once
 
 
+def test_a_body_that_comes_with_its_head_is_counted_as_well(world: World) -> None:
+    """Also when it did not say how long it is."""
+
+    async def at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            size = int((await request(reader)).removeprefix("/"))
+            head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % size
+            writer.write(head + b"x" * size + b"\r\n0\r\n\r\n")
+
+    host = world.host("good", at_once)
+    source = world.source(HttpBounds(20.0, 10, 4, 4))
+    answers = reasons(source.fetch([f"{host}/10", f"{host}/11"]))
+    assert answers == [b"x" * 10, Reason.IMAGE_TOO_LARGE]
+
+
 def test_a_dead_host_is_asked_no_more_than_may_be_at_once(world: World) -> None:
     """Of forty posts four wait for the deadline; the others are told at once, as are later ones."""
     bad, good = world.host("bad", silent), world.host("good", answering(IMAGE))
