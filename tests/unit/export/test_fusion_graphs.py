@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from export.fusion import seam
 from inference.graph import Graph
+from inference.pictures import SeenLayout, pictures
 from tests.unit.train.fusion_rows import LABELS, absent_as, fitted_strategy, fusion_inputs
 from train.fusion.registry import names
 from train.fusion.seam import FittedFusion, Present
@@ -115,6 +116,29 @@ def test_garbage_in_absent_inputs_changes_no_bit(
     present = np.array(shown)
     spoilt, clean = (absent_as(value, inputs, present) for value in (garbage, 0.0))
     found, expected = (exported[name].run(each, present) for each in (spoilt, clean))
+    assert all(found[key].tobytes() == expected[key].tobytes() for key in expected)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_pictures_that_were_seen_before_change_no_bit(
+    exported: dict[str, Exported], name: str
+) -> None:
+    """One vector of a picture has all that fusion takes of it: scores, embedding or regions."""
+    inputs, present = rows_of_all_patterns(40, seed=5)
+    one = exported[name]
+    taken = {key: spec for key, spec in one.graph.inputs.items() if key.startswith("image.")}
+    assert taken
+    rows = np.flatnonzero(present[:, 1])
+    images = [np.zeros((1, 1, 3), np.uint8) if here else None for here in present[:, 1]]
+    layout = SeenLayout(taken)
+    fresh = absent_as(0.0, inputs, present)
+    seen = dict(layout.gathered(pictures(images, [None] * 40), fresh))
+    assert sorted(seen) == rows.tolist()
+    again = {
+        key: np.zeros_like(values) if key in taken else values for key, values in fresh.items()
+    }
+    layout.spread(pictures([None] * 40, [seen.get(row) for row in range(40)]), again)
+    found, expected = (one.run(each, present) for each in (again, fresh))
     assert all(found[key].tobytes() == expected[key].tobytes() for key in expected)
 
 
