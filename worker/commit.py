@@ -88,14 +88,19 @@ class Committer:
                 if finished.is_set():
                     return
                 continue
-            # A flood pays for few transactions, a backlog for fewer; a lone post waits for nothing.
-            finished.wait(max(0.0, last_s + self._interval_s - time.monotonic()))
-            if self._ledger.load[0] >= self._backlog and not self._ledger.marking:
-                longest_s = last_s + BACKLOG_INTERVALS * self._interval_s - time.monotonic()
-                self._ledger.wait_for_more(self._backlog, max(0.0, longest_s))
-            last_s = time.monotonic()
+            # Records wait for a mark, and no interval begins with it.
+            if not self._ledger.marking:
+                self._wait_for_more(finished, last_s)
+                last_s = time.monotonic()
             if not self.commit():
                 abandon.wait(RETRY_PAUSE_S)
+
+    def _wait_for_more(self, finished: threading.Event, last_s: float) -> None:
+        """Let a flood pay for few transactions, a backlog for fewer; a lone post does not wait."""
+        finished.wait(max(0.0, last_s + self._interval_s - time.monotonic()))
+        if self._ledger.load[0] >= self._backlog:
+            longest_s = last_s + BACKLOG_INTERVALS * self._interval_s - time.monotonic()
+            self._ledger.wait_for_more(self._backlog, max(0.0, longest_s))
 
     def commit(self) -> bool:
         """Commit all that is ready, and say whether it went well; if not, it is ready still."""

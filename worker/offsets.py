@@ -49,9 +49,11 @@ class _Lane:
         self.in_flight: OrderedDict[int, Record] = OrderedDict()
         self.outcomes: dict[int, Outcome] = {}
         self.next_offset: int | None = None
-        # What nobody has begun to work on; and the mark that comes before that.
+        # What nobody has begun to work on; and what the mark that comes before that is made of.
         self.waiting: list[Record] = []
-        self.mark: Position | None = None
+        self.fresh = True
+        self.asked = False
+        self.committed: Position | None = None
         self.marked = False
         # The first records that are admitted, if those before this owner may have died of one.
         self.doubtful_left = 0
@@ -63,7 +65,12 @@ class _Lane:
 
     @property
     def mark_now(self) -> Position | None:
-        return None if self.marked else self.mark
+        """The mark to be made; an idle partition needs none."""
+        if self.marked or not self.asked or not self.in_flight:
+            return None
+        # Without a committed offset the first record stands where it would be.
+        found = self.committed or Position(next(iter(self.in_flight)))
+        return Position(found.offset, note_of(attempts_in(found.note) + 1))
 
     def admit(self) -> list[Record]:
         """Give what may be worked on now, and note which of it is doubtful."""
@@ -128,9 +135,17 @@ class Ledger:
         return owned
 
     def unasked(self) -> Collection[Partition]:
-        """Give partitions with records of which nobody knows yet how often they were begun."""
+        """Give partitions of which nobody knows yet how often they were begun.
+
+        Each is given when it was gained, so that its first record need not wait for the answer;
+        and, where there was none, again once it has records.
+        """
         with self._changed:
-            return [p for p, lane in self._lanes.items() if lane.mark is None and lane.in_flight]
+            lanes = {p: each for p, each in self._lanes.items() if not each.asked}
+            unasked = [p for p, lane in lanes.items() if lane.fresh or lane.in_flight]
+            for lane in lanes.values():
+                lane.fresh = False
+            return unasked
 
     def asked(
         self,
@@ -138,18 +153,16 @@ class Ledger:
         committed: Mapping[Partition, Position],
         doubtful_max: int,
     ) -> None:
-        """Note what the group has `committed` of them; the next commit marks them as begun.
+        """Note what the group has `committed` of them; with their first record they are marked.
 
         Their first `doubtful_max` records are doubtful where owners did not come to a commit.
         """
         with self._changed:
             for partition, lane in self._lanes.items():
-                start = lane.position_after(0)
-                if partition in partitions and lane.mark is None and start is not None:
-                    # Without a committed offset the first record stands where it would be.
-                    found = committed.get(partition, Position(start))
-                    attempts = attempts_in(found.note)
-                    lane.mark = Position(found.offset, note_of(attempts + 1))
+                if partition in partitions and not lane.asked:
+                    lane.asked = True
+                    lane.committed = committed.get(partition)
+                    attempts = attempts_in(lane.committed.note) if lane.committed else 0
                     lane.doubtful_left = doubtful_max if attempts >= SUSPICIOUS else 0
             self._changed.notify_all()
 

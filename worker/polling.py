@@ -33,6 +33,8 @@ PAUSED_POLL_S: Final = 0.05
 MARKING_POLL_S: Final = 0.01
 LAG_EVERY_S: Final = 2.0
 CONSUMER_CALL_S: Final = 2.0
+# The offsets of a partition that was gained may wait for a transaction of the owner before.
+GAINED_CALL_S: Final = 0.5
 
 
 class Poller:
@@ -140,14 +142,14 @@ class Poller:
             self._broker.pause(polled.gained)
 
     def _ask_how_often_begun(self) -> None:
-        """Ask of partitions with first records; in vain, the next turn does: the records wait."""
+        """Ask of partitions that were gained; in vain, it is asked again: their records wait."""
         unasked = self._ledger.unasked()
         if not unasked or self.draining:
             return
         try:
-            found = self._broker.committed(unasked, CONSUMER_CALL_S)
+            found = self._broker.committed(unasked, GAINED_CALL_S)
         except Unavailable as error:
-            self._log.warning("a gained partition has to wait", why=str(error))
+            self._log.debug("a gained partition has to wait", why=str(error))
             return
         # No owner before had more in flight, if its settings were the same.
         doubtful_max = self._settings.in_flight_records_max + self._settings.poll_records_max

@@ -1,9 +1,12 @@
 """Who gains a partition writes so down before it works on a record, and a commit takes it away."""
 
+import threading
+from typing import Any, cast
+
 import pytest
 
 from tests.unit.worker.bench import Bench, eventually, held_up
-from tests.unit.worker.test_commit import MEMBER, ScriptedBroker, a_committer, outcomes
+from tests.unit.worker.test_commit import MEMBER, Patience, ScriptedBroker, a_committer, outcomes
 from tests.unit.worker.test_offsets import A, B, a_record, an_outcome, polled
 from worker.attempts import ATTEMPTS_MAX, attempts_in, note_of
 from worker.errors import InDoubt, TransactionAborted
@@ -63,8 +66,22 @@ def test_an_idle_partition_is_not_marked() -> None:
     """Nobody can die of no record, and a rebalance storm counts nothing there."""
     ledger = Ledger()
     ledger.polled(polled(gained=(A,), next_offsets={A: 3}))
-    assert ledger.unasked() == []
+    ledger.asked(ledger.unasked(), {A: Position(3, note_of(1))}, 0)
     assert not ledger.wait_ready(0.0)
+    ledger.polled(polled(a_record(A, 5)))
+    assert ledger.ready().marks == {A: Position(3, note_of(2))}
+
+
+def test_a_gained_partition_is_asked_about_at_once_and_in_vain_once_it_has_records() -> None:
+    """A transaction of the owner before may hide the answer, and then the records as well."""
+    ledger = Ledger()
+    ledger.polled(polled(gained=(A, B)))
+    assert ledger.unasked() == [A, B]
+    assert ledger.unasked() == []
+    ledger.polled(polled(a_record(A, 5)))
+    assert ledger.unasked() == [A]
+    ledger.asked([A], {}, 0)
+    assert ledger.unasked() == []
 
 
 def test_the_first_commit_takes_the_mark_away() -> None:
@@ -113,6 +130,26 @@ def test_a_mark_in_doubt_is_written_again() -> None:
     assert committer.commit() is True
     assert (broker.position, len(ledger.admit())) == (3, 1)
     assert broker.steps.count("commit, and it happened") == 2
+
+
+def test_no_interval_begins_with_a_mark() -> None:
+    """The posts that waited for it are committed as soon as they have their outcomes."""
+    (wanted,) = outcomes(1)
+    ledger = begun([wanted.source], {POSTS[0]: Position(0)}, membership=MEMBER)
+    broker = ScriptedBroker([])
+    committer = a_committer(broker, ledger)
+    commit, patience, abandon = committer.commit, Patience(), threading.Event()
+
+    def commit_and_work() -> bool:
+        done = commit()
+        ledger.settle(map(an_outcome, ledger.admit()))
+        if broker.log:
+            abandon.set()
+        return done
+
+    cast("Any", committer).commit = commit_and_work
+    committer.run(patience, abandon)
+    assert patience.waits_s == [0.0]
 
 
 def committed(bench: Bench) -> dict[Partition, Position]:
