@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,18 @@ FLAGS: Final = (
 )
 SHORT_SLACK: Final = 3.0
 """How far over its target a short run may be: it shares its machine."""
+
+
+Reference = Callable[[int, str], str]
+"""Gives what the post of a number says of its picture, whose file is so named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictured:
+    """Where posts have their pictures from, and what a worker is told for it."""
+
+    reference: Reference
+    flags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,7 @@ def measure(
     folder: Path,
     delivery: str = "exactly-once",
     group: str = "",
+    pictured: Pictured | None = None,
 ) -> Figures:
     """Run one scenario on topics of its own, which are named after the group."""
     settings = _settings(servers, group or ("images" if scenario.pictures else "text"), delivery)
@@ -100,9 +113,13 @@ def measure(
         create(client, settings, PARTITIONS, 1)
     pictures = write_pictures(folder / "pictures")
     yardstick = Yardstick((folder / "pictures" / pictures[0]).read_bytes())
-    posts = _posts(scenario.warm_up + scenario.posts, pictures if scenario.pictures else [])
+    pictured = pictured or Pictured(lambda _, name: f"file:pictures/{name}")
+    posts = _posts(
+        scenario.warm_up + scenario.posts, pictures if scenario.pictures else [], pictured.reference
+    )
     _send(servers, settings.posts_topic, posts[: scenario.warm_up])
     flags = [*_flags(settings), "--image-root", str(folder), "--processes", str(processes)]
+    flags += pictured.flags
     with running(flags, _free_port(), folder / "worker.log") as worker:
         progress = _Progress(servers, settings, yardstick)
         progress.wait(scenario.warm_up)
@@ -155,14 +172,14 @@ def _bundle() -> Path:
     return bundle
 
 
-def _posts(count: int, pictures: Sequence[str]) -> list[bytes]:
+def _posts(count: int, pictures: Sequence[str], reference: Reference) -> list[bytes]:
     encode = msgspec.json.Encoder().encode
     return [
         encode(
             {
                 "id": f"post-{number}",
                 "text": text,
-                "image": f"file:pictures/{pictures[number % len(pictures)]}" if pictures else None,
+                "image": reference(number, pictures[number % len(pictures)]) if pictures else None,
             }
         )
         for number, text in enumerate(texts(count, 2))

@@ -2,14 +2,16 @@
 
 Hosts on loopback answer after a while from another process; with `--dead` one in five never does,
 with `--bucket` one of them is a store of S3, which is asked with signatures.
-Nothing is decoded, and nothing goes through Kafka.
+Nothing is decoded, and nothing goes through Kafka: that is `benchmarks.http_posts`.
 """
 
 import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, cast
 
 from pydantic import SecretStr
@@ -38,7 +40,10 @@ BOUNDS: Final = HttpBounds(
 
 
 class Host(asyncio.Protocol):
-    """Answers each request with an image, after a while."""
+    """Answers each request after a while: with a picture of that name, or with so many zeros."""
+
+    def __init__(self, pictures: Mapping[str, bytes]) -> None:
+        self._pictures = pictures
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember whom to answer."""
@@ -47,17 +52,21 @@ class Host(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take a segment for a request: on loopback it is one."""
         assert data.endswith(b"\r\n\r\n")
-        asyncio.get_running_loop().call_later(LATENCY_S, self._answer)
+        name = data.split(b" ", 2)[1].decode().lstrip("/").partition("?")[0]
+        asyncio.get_running_loop().call_later(LATENCY_S, self._answer, name)
 
-    def _answer(self) -> None:
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n"
-        self._transport.write(head.encode() + BODY)
+    def _answer(self, name: str) -> None:
+        body = self._pictures.get(name, BODY)
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._transport.write(head.encode() + body)
 
 
-async def serve() -> None:
-    """Let the hosts and a silent one listen; prints their ports."""
+async def serve(folder: str = "") -> None:
+    """Let the hosts and a silent one listen; prints their ports. `folder` has their pictures."""
     loop = asyncio.get_running_loop()
-    kinds = [*[Host] * HOSTS, asyncio.Protocol]
+    pictures = {each.name: each.read_bytes() for each in Path(folder).iterdir()} if folder else {}
+    kinds: list[Callable[[], asyncio.Protocol]]
+    kinds = [*[lambda: Host(pictures)] * HOSTS, asyncio.Protocol]
     servers = [await loop.create_server(kind, "127.0.0.1", 0) for kind in kinds]
     sys.stdout.write(" ".join(str(s.sockets[0].getsockname()[1]) for s in servers) + "\n")
     sys.stdout.flush()
@@ -100,17 +109,25 @@ def fetch_all(rules: FetchRules, references: Sequence[str]) -> str:
     )
 
 
+@contextmanager
+def hosts(*folder: str) -> Iterator[list[int]]:
+    """Run the hosts in a process of their own; gives their ports, the silent one's last."""
+    command = [sys.executable, "-m", "benchmarks.image_hosts", "serve", *folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield [int(port) for port in process.stdout.readline().split()]
+        finally:
+            process.terminate()
+
+
 def main(words: Sequence[str]) -> int:
     """Start the hosts, fetch, and tell."""
-    if words == ["serve"]:
-        asyncio.run(serve())
-    command = [sys.executable, "-m", "benchmarks.image_hosts", "serve"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hosts:
-        assert hosts.stdout is not None
-        ports = [int(port) for port in hosts.stdout.readline().split()]
+    if words[:1] == ["serve"]:
+        asyncio.run(serve(*words[1:]))
+    with hosts() as ports:
         hosts_asked = ports if "--dead" in words else ports[:HOSTS]
         said = fetch_all(*(of_a_bucket(ports[0]) if "--bucket" in words else of_hosts(hosts_asked)))
-        hosts.terminate()
     Console(highlight=False, soft_wrap=True).print(said, markup=False)
     return 0
 

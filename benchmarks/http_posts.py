@@ -1,0 +1,73 @@
+"""What a post costs whose image comes by http: `python -m benchmarks.http_posts [POSTS]`.
+
+The same pictures by file, by http from hosts on loopback that answer after 20 ms, and by http with
+one host in five that never answers: through a whole worker, Kafka to Kafka, one after the other.
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from benchmarks.end_to_end import Figures, Pictured, Scenario, measure
+from benchmarks.image_hosts import HOSTS, hosts
+from benchmarks.real_size_bundle import write_pictures
+from benchmarks.yardstick import TARGETS_US
+from tuwen import local_kafka
+
+POSTS: Final = 10_000
+WARM_UP: Final = 1_000
+TARGET_US: Final = 750.0
+
+
+def by_http(ports: Sequence[int], asked: Sequence[int]) -> Pictured:
+    """Have pictures on the hosts `asked`, each under a reference of its own."""
+    return Pictured(
+        lambda number, name: f"http://127.0.0.1:{asked[number % len(asked)]}/{name}?{number}",
+        (
+            *("--image-allowed-hosts", "127.0.0.1", "--image-networks", "127.0.0.0/8"),
+            *("--image-ports", ",".join(map(str, ports))),
+        ),
+    )
+
+
+def said(found: Figures) -> str:
+    """Tell what was found."""
+    return (
+        f"{found.scenario.name}: {found.cpu_us:.0f} µs CPU a post, {found.at_target_speed_us:.0f} "
+        f"at {TARGETS_US:.0f} µs a yardstick; {found.posts_per_s:.0f} posts/s"
+    )
+
+
+def main(words: Sequence[str]) -> int:
+    """Measure all three, and print them."""
+    posts = int(words[0]) if words else POSTS
+    out = Console(highlight=False, soft_wrap=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, state = Path(scratch), Path(scratch) / "kafka"
+        write_pictures(folder / "pictures")
+        kafka = local_kafka.start(state, heap_mb=1024, compiler="full")
+        try:
+            with hosts(str(folder / "pictures")) as ports:
+                for group, name, pictured in (
+                    ("file", "by file", None),
+                    ("http", "by http", by_http(ports, ports[:HOSTS])),
+                    ("dead", "by http, one host in five dead", by_http(ports, ports)),
+                ):
+                    found = measure(
+                        Scenario(name, True, WARM_UP, posts, TARGET_US),
+                        *(kafka.bootstrap_servers, 1, folder),
+                        group=group,
+                        pictured=pictured,
+                    )
+                    out.print(said(found), markup=False)
+        finally:
+            local_kafka.erase(state)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
