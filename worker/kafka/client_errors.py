@@ -40,7 +40,7 @@ def translate(
     `operation` is what a topic was needed for, `name` what the error is about if it does not say.
     """
     if isinstance(error, client.FencedInstanceIdError):
-        return taken(name or "this slot's id", doing)
+        return taken(name, doing)
     refused = _refused(error)
     if refused is not None:
         return _forbidden(refused, doing, operation, name)

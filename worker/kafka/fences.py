@@ -4,9 +4,10 @@ from worker.errors import SlotTaken
 
 
 def taken(slot_id: str, doing: str) -> SlotTaken:
-    """Say that another process runs under the same id, and what to do."""
+    """Say that another process runs under the same id, if that is known here, and what to do."""
+    name = repr(slot_id) if slot_id else "this slot's id"
     return SlotTaken(
-        f"slot taken: another process runs as {slot_id!r}, too (seen while {doing}): stop one of "
+        f"slot taken: another process runs as {name}, too (seen while {doing}): stop one of "
         "the two, and see that each machine and container has an instance (TUWEN_INSTANCE) of "
         "its own"
     )
