@@ -84,9 +84,13 @@ class Committer:
         last_s = -self._interval_s
         while not abandon.is_set():
             if not self._ledger.wait_ready(WAIT_S):
-                self.trouble = ""  # what failed was taken away, and is somebody else's now
+                # What failed was taken away, and is somebody else's now: a transaction that was
+                # left open holds that one up, and all readers, until a begin has aborted it.
+                ended = not self.trouble or self.commit()
                 if finished.is_set():
                     return
+                if not ended:
+                    abandon.wait(RETRY_PAUSE_S)
                 continue
             # Records wait for a mark, and no interval begins with it.
             if not self._ledger.marking:

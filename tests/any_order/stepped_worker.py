@@ -69,9 +69,10 @@ class SteppedWorker:
         self.infer()
 
     def commit(self) -> None:
-        """Take the commit thread's turn, if it has anything to do."""
-        if self._ledger.wait_ready(0.0):
-            self._pipeline._committer.commit()
+        """Take the commit thread's turn, if it has anything to do or to end."""
+        committer = self._pipeline._committer
+        if self._ledger.wait_ready(0.0) or committer.trouble:
+            committer.commit()
 
     def stop(self) -> None:
         """Finish what is begun, commit it, and leave the group."""

@@ -92,6 +92,14 @@ def test_a_batch_that_is_not_written_in_time_is_never_committed_around() -> None
     come_to_its_end(world)
 
 
+def test_a_transaction_that_failed_holds_nobody_up_though_its_partitions_are_gone() -> None:
+    """Its worker has nothing more to commit, and ends it all the same."""
+    world = ready(0, 1)
+    meanwhile = (Happening("commit", 1, (Twist("commit", "fails"),)), Happening("rebalance", 1))
+    world.happen(Happening("commit", 0, (Twist("begin", "goes on", meanwhile),)))
+    come_to_its_end(world)
+
+
 def test_outcomes_of_a_later_batch_wait_for_those_before() -> None:
     """As when a batch is tried again, and the next is not."""
     world = ready(0)

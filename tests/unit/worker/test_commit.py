@@ -180,6 +180,18 @@ def test_offsets_are_committed_only_against_receipts() -> None:
     assert broker.log == [outcome.outgoing for outcome in wanted]
 
 
+def test_what_failed_is_ended_although_its_partition_was_taken_away() -> None:
+    """Its open transaction would hold up who has the partition now, and all readers."""
+    broker = ScriptedBroker([("commit, and it did not", InDoubt("no answer"))])
+    ledger, stopped = a_ledger(outcomes(2)), threading.Event()
+    committer = a_committer(broker, ledger)
+    assert committer.commit() is False
+    ledger.polled(Polled([], {}, (), (POSTS,), (), MEMBER))
+    stopped.set()
+    committer.run(stopped, threading.Event())
+    assert (broker.steps.count("begin"), broker.aborted, committer.trouble) == (2, 1, "")
+
+
 def test_a_revocation_between_flush_and_offsets_aborts() -> None:
     """What was revoked while its outcomes were written is not committed by this worker."""
     wanted = outcomes(2)
