@@ -5,6 +5,7 @@ from typing import Final
 from tests.chaos import small_disk
 from tests.chaos.scenario import Load, Scenario
 from tests.chaos.scenarios import (
+    any_order,
     broker_outage,
     delivery_cost,
     full_disks,
@@ -197,6 +198,14 @@ SCENARIOS: Final = (
         poisoning.run,
         Load(20_000, 40.0),
         Load(3_000, 6.0),
+    ),
+    Scenario(
+        "any-order",
+        "any order of polls, commits, crashes, rebalances, timeouts and lost answers, found by "
+        "Hypothesis, on the cluster in memory",
+        any_order.run,
+        Load(0, 0.0, faults=100_000),
+        Load(0, 0.0, faults=10_000),
     ),
     Scenario(
         "killing-poison",
