@@ -15,6 +15,7 @@ from worker.images.sources import FetchWatch, ImageSource, OffSource, SourcesByS
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    # It names a type of the client, which is loaded where it is needed.
     from worker.images.fetch_rules import FetchRules
 
 _HTTP_IS_OFF: Final = (

@@ -7,7 +7,7 @@ and the metadata of a cloud where it is told too little, so it is told all, and 
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -30,9 +30,8 @@ SIGNED_FOR: Final = timedelta(minutes=15)
 SECRET_BYTES_MAX: Final = 64 * 1024
 _OF_A_SERVICE_ACCOUNT: Final = ("client_email", "private_key", "private_key_id")
 
+_QUERY: Final = re.compile(r"[!$-~]+")
 _HOST_PART: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
-
-Sign = Callable[[str], str]
 
 
 def bucket_rules(settings: BucketSettings) -> dict[str, BucketRules]:
@@ -84,18 +83,24 @@ def _gs(settings: BucketSettings, name: str) -> Bucket:
     key = _secret(settings, "gs_service_account_key")
     if key is None:
         return Bucket(root, _unsigned)
+    store = _google(name, base, _account(key))
+    # It signs a path as it is given, and ours is quoted.
+    return Bucket(root, lambda key: _query(store, quote(key, safe="/")))
+
+
+def _google(name: str, base: str, account: str) -> GCSStore:
+    """Make a store, and see that its key signs."""
     try:
         with _no_variables():
             store = GCSStore(
                 name,
-                config={"service_account_key": _account(key), "base_url": base},
+                config={"service_account_key": account, "base_url": base},
                 client_options={"allow_http": True},
             )
-        sign: Sign = lambda key: _query(store, quote(key, safe="/"))  # noqa: E731
-        sign("a key")
+        _query(store, "a key")
     except BaseError:
         raise BadRules("gs_service_account_key: its private_key cannot be read") from None
-    return Bucket(root, sign)
+    return store
 
 
 def _az(settings: BucketSettings, name: str) -> Bucket:
@@ -105,7 +110,7 @@ def _az(settings: BucketSettings, name: str) -> Bucket:
     if token is None:
         return Bucket(f"{base}/{name}/", _unsigned)
     query = token.removeprefix("?")
-    if "sig=" not in query or "#" in query:
+    if "sig=" not in query or not _QUERY.fullmatch(query):
         raise BadRules("az_sas_token: it is no shared access signature: it has no sig=…")
     return Bucket(f"{base}/{name}/", lambda _: query)
 
@@ -192,7 +197,10 @@ def _refuse(name: str, path: Path, why: str) -> NoReturn:
 
 @contextmanager
 def _no_variables() -> Iterator[None]:
-    """Show obstore an empty environment: `AWS_…`, `GOOGLE_…` and `HOME` would speak for others."""
+    """Show obstore an empty environment: `AWS_…`, `GOOGLE_…` and `HOME` would speak for others.
+
+    At the start alone, when no other thread reads variables.
+    """
     kept = dict(os.environ)
     os.environ.clear()
     try:

@@ -200,9 +200,12 @@ def test_a_secret_s_file_that_cannot_be_used_is_named(
             },
             "private_key cannot be read",
         ),
-        (
-            {"az_containers": "photos", "az_account": "album", "az_sas_token": SECRET},
-            "az_sas_token: it is no shared access signature",
+        *(
+            (
+                {"az_containers": "photos", "az_account": "album", "az_sas_token": token},
+                "az_sas_token: it is no shared access signature",
+            )
+            for token in (SECRET, f"sig={SECRET}#a", f"sig={SECRET} a", f"sig={SECRET}图")
         ),
     ],
 )
