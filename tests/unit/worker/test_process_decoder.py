@@ -38,9 +38,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerSettings:
 
 
 def posted_image(cluster: MemoryCluster, number: int) -> None:
-    """Write a post of a text and a picture."""
+    """Write a post of a text and a picture of its own: one seen before is not decoded again."""
     written = io.BytesIO()
-    Image.new("RGB", (20, 20), "white").save(written, "PNG")
+    Image.new("RGB", (20, 20 + number), "white").save(written, "PNG")
     image = "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
     post = json.dumps({"id": str(number), "text": "很好", "image": image}).encode()
     cluster.produce(Outgoing("tuwen.posts", 0, None, post, (), 1000))
