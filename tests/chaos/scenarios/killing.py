@@ -5,12 +5,13 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from tests.chaos.fleet import Fleet
 from tests.chaos.scenario import Figures, Load, Place
 from tests.chaos.sending import Posts
 from tests.chaos.trial import ORDINARY, PARTITIONS, Trial, trial
 
 WORKERS: Final = 3
-IN_COMMIT_EVERY: Final = 8
+IN_COMMIT_EVERY: Final = 4
 """Of so many kills one is placed: of 50 at least 5, even where one or the other fails."""
 
 
@@ -50,6 +51,7 @@ def _kill_one(tried: Trial, slot: int, until_s: float) -> None:
     figures, flock = tried.figures, tried.flock
     died_s = None
     if figures.hits["kills"] % IN_COMMIT_EVERY == 1:
+        slot = next((each for each in flock.processes if _owns(flock, each)), slot)
         died_s = flock.doom(slot, max(0.5, until_s - time.monotonic()))
         figures.hit("in commit", int(died_s is not None))
     if died_s is None:
@@ -59,6 +61,11 @@ def _kill_one(tried: Trial, slot: int, until_s: float) -> None:
     shared_s = flock.shared_out_s(PARTITIONS, WORKERS, until_s - time.monotonic())
     if shared_s is not None:
         _note_moved(figures, shared_s - died_s)
+
+
+def _owns(flock: Fleet, slot: int) -> bool:
+    """Whether a worker has partitions, and so has something to commit."""
+    return any(count for _, count in flock.owned(slot)[-1:])
 
 
 def _note_moved(figures: Figures, seconds: float) -> None:

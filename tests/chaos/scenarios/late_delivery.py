@@ -7,10 +7,11 @@ from typing import Final
 
 from tests.chaos.own_kafka import OwnKafka, own_kafka
 from tests.chaos.scenario import Figures, Load, Place
-from tests.chaos.trial import QUICK, START_S, Trial, trial
+from tests.chaos.trial import QUICK, Trial, trial
 
 WORKERS: Final = 2
 HELD_S: Final = 15.0
+GIVEN_UP_S: Final = 15.0
 
 
 def run(place: Place, load: Load) -> Figures:
@@ -34,8 +35,9 @@ def _time_out(tried: Trial, kafka: OwnKafka, slot: int) -> None:
         kafka.freeze()
         try:
             flock.release(slot)
-            late = flock.wait_until(lambda: len(flock.raised(slot, "settle")) > before, START_S)
+            late = flock.wait_until(lambda: len(flock.raised(slot, "settle")) > before, GIVEN_UP_S)
         finally:
             kafka.thaw()
         tried.figures.hit("delivery timeouts", int(late))
+        tried.figures.demand(late, f"slot {slot} gave nothing up: {flock.log(slot)}")
     flock.release(slot)
