@@ -185,9 +185,9 @@ class Bench:
         return [(v.source.partition, v.source.offset) for v in self.verdicts()]
 
 
-def eventually(condition: Callable[[], bool]) -> None:
+def eventually(condition: Callable[[], bool], within_s: float = WAIT_S) -> None:
     """Wait for what the worker's threads bring about."""
-    deadline_s = time.monotonic() + WAIT_S
+    deadline_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline_s, "it did not come about in time"
         time.sleep(0.005)

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.reasons import Reason
 from tests.tiny_bundle import write_tiny_bundle
-from tests.unit.worker.bench import Bench, eventually
+from tests.unit.worker.bench import WAIT_S, Bench, eventually
 from worker.attempts import note_of
 from worker.kafka.broker import Position
 from worker.link_settings import WITH_SECRETS
@@ -50,7 +50,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     return Task(settings.model_dump_json(context=WITH_SECRETS), 2)
 
 
-def a_child(task: Task, script: str = DEADLY, timeout_s: float = 20.0) -> TrialChild:
+def a_child(task: Task, script: str = DEADLY, timeout_s: float = 60.0) -> TrialChild:
     """A child that runs a script."""
     return TrialChild(task, timeout_s, (sys.executable, "-P", "-c", script))
 
@@ -123,7 +123,8 @@ def test_a_post_that_kills_its_process_costs_itself_alone(bench: Bench, task: Ta
     for number in range(12):
         bench.post(number, "耗" if number == 3 else "很好")
     bench.start(start_child=start)
-    eventually(lambda: len(bench.verdicts()) + len(bench.letters()) == 12)
+    # Three processes load a model for this, one after the other.
+    eventually(lambda: len(bench.verdicts()) + len(bench.letters()) == 12, 6 * WAIT_S)
     bench.join()
     ((place, failure),) = bench.letters()
     assert place == (1, 1)
