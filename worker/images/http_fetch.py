@@ -50,10 +50,10 @@ _UNAVAILABLE: Final = Reason.IMAGE_HOST_UNAVAILABLE
 class HttpBounds:
     """What a fetch may take, over all hops, and how many run at once, of all hosts and of one.
 
-    `reading_bytes_max` is what all images together may take that are given at once, and again what
-    bodies of unknown length may take that are being read. `fresh_s_max` is for how long a host is
-    believed that its image stays the same. `first_answer_s` is how long a host may take to begin
-    that is not known to be well; None: as long as any.
+    `reading_bytes_max` is what all images together may take that are given at once; what is being
+    read may take it once more for small bodies, and once more for others. `fresh_s_max` is for how
+    long a host is believed that its image stays the same. `first_answer_s` is how long a host may
+    take to begin that is not known to be well; None: as long as any.
     """
 
     timeout_s: float
@@ -79,8 +79,9 @@ class HttpFetch:
         self._rules = rules
         self._hosts = hosts
         self._bounds = bounds
-        # Each of them may turn out to be as large as any.
-        self._unbounded = asyncio.Semaphore(max(1, bounds.reading_bytes_max // bounds.bytes_max))
+        # So many of the largest, or all connections with an even share each.
+        self._large = asyncio.Semaphore(max(1, bounds.reading_bytes_max // bounds.bytes_max))
+        self._small_bytes_max = bounds.reading_bytes_max // bounds.connections_max
         self._portion = Portion(bounds.reading_bytes_max)
         self.looks: dict[HostHealth, asyncio.Task[None]] = {}
 
@@ -189,19 +190,21 @@ class HttpFetch:
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             return ImageProblem(Reason.IMAGE_UNREADABLE, "it is encoded, which was not asked for")
         length = response.content_length
-        if length is None:
-            return await self._of_unknown_length(response)
-        if length > self._bounds.bytes_max:
+        if (length or 0) > self._bounds.bytes_max:
             return self._too_large()
-        if not self._portion.takes(length):
-            return Postponed()
-        return await self._content(response)
+        if length is not None and length <= self._small_bytes_max:
+            return await self._taken(response)
+        async with self._large:
+            return await self._taken(response)
 
-    async def _of_unknown_length(
-        self, response: aiohttp.ClientResponse
-    ) -> bytes | Postponed | ImageProblem:
-        async with self._unbounded:
-            content = await self._content(response)
+    async def _taken(self, response: aiohttp.ClientResponse) -> bytes | Postponed | ImageProblem:
+        """Read the body, unless with what is there by now it would be too much.
+
+        Only what is there counts: who says that much will come, and lets it drip, postpones nobody.
+        """
+        if not self._portion.fits(response.content_length or 0):
+            return Postponed()
+        content = await self._content(response)
         if isinstance(content, bytes) and not self._portion.takes(len(content)):
             return Postponed()
         return content

@@ -90,7 +90,7 @@ class Pictures:
         while asked:
             portion = self._brought(self._answers(asked[:at_once], known), known, now_s)
             if len(portion) < len(asked[:at_once]):
-                at_once = len(portion)
+                at_once = max(1, len(portion))
             brought |= portion
             asked = [each for each in asked if each not in portion]
         return brought

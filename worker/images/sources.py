@@ -66,9 +66,13 @@ class Portion:
         self._bytes_left = bytes_max
         self._empty = True
 
+    def fits(self, size: int) -> bool:
+        """Whether it would take an image of `size` bytes now."""
+        return self._empty or size <= self._bytes_left
+
     def takes(self, size: int) -> bool:
         """Put an image of `size` bytes into it, if it fits."""
-        if size > self._bytes_left and not self._empty:
+        if not self.fits(size):
             return False
         self._bytes_left -= size
         self._empty = False

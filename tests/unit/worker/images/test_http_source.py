@@ -183,9 +183,9 @@ def test_no_more_of_a_host_is_asked_at_once_than_may_be(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("length", "at_once"),
-    [("X: no length", 2), ("Content-Length: 1", 4)],
+    [("Content-Length: 2000", 2), ("X: no length", 2), ("Content-Length: 1", 4)],
 )
-def test_bodies_of_unknown_length_are_read_few_at_a_time(
+def test_bodies_that_may_be_large_are_read_few_at_a_time(
     world: World, monkeypatch: pytest.MonkeyPatch, length: str, at_once: int
 ) -> None:
     """What all hosts together can make a worker hold is bounded, whatever they send."""

@@ -85,6 +85,20 @@ def test_large_images_of_hosts_are_fetched_and_decoded_in_portions(world: World)
     assert asked <= 3 * IMAGES
 
 
+def test_who_says_that_much_will_come_and_lets_it_drip_postpones_nobody(world: World) -> None:
+    """Else a batch would last a deadline for each few of such hosts."""
+
+    async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\nx")
+        await reader.read()
+
+    host = world.host("bad", dripping)
+    source = world.source(HttpBounds(0.5, 2000, 8, 8, reading_bytes_max=4000))
+    answers = source.fetch([f"{host}/{number}" for number in range(8)])
+    assert [type(answer) for answer in answers] == [ImageProblem] * 8
+
+
 class OneAtATime:
     """A source that postpones all but the first."""
 
