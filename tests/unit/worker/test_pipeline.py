@@ -11,6 +11,7 @@ from worker.errors import SlotTaken
 from worker.kafka.broker import Position
 from worker.kafka.memory_broker import MemoryBroker
 from worker.messages import Partition
+from worker.probe import POST
 
 
 def test_each_post_has_one_verdict_and_its_partition(bench: Bench) -> None:
@@ -199,3 +200,10 @@ def test_a_partition_that_cannot_be_read_stops_alone(bench: Bench) -> None:
     eventually(lambda: not pipeline.state().ready)
     assert "posts/1" in pipeline.state().reason
     assert sorted(bench.sources()) == [(0, n) for n in range(10)] + [(1, n) for n in range(4)]
+
+
+def test_the_worker_s_own_image_is_never_kept(bench: Bench) -> None:
+    """It is there to see the decoder and the CNN at work; all others may be kept."""
+    pipeline, _ = bench.start()
+    references = [POST.image or "", "file:a.jpg"]
+    assert list(pipeline._stages._cache.keys(references)) == ["file:a.jpg"]
