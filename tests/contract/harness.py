@@ -36,6 +36,9 @@ class Cluster(Protocol):
     def trim(self, partition: Partition, offset: int) -> None:
         """Delete the records before an offset."""
 
+    def uncommitted(self, partition: Partition, offset: int) -> list[bytes | None]:
+        """Give the values of what a read_uncommitted reader finds before an offset."""
+
     def grow(self, topic: str, partitions: int) -> None:
         """Let a topic have more partitions."""
 
@@ -72,6 +75,11 @@ class InMemory:
     def trim(self, partition: Partition, offset: int) -> None:
         """Delete the records before an offset."""
         self.cluster.trim(partition, offset)
+
+    def uncommitted(self, partition: Partition, offset: int) -> list[bytes | None]:
+        """Give what was ever written before an offset, aborted or not."""
+        found = self.cluster.all_records(partition.topic)
+        return [r.value for r in found if r.partition == partition and r.offset < offset]
 
     def grow(self, topic: str, partitions: int) -> None:
         """Let a topic have more partitions."""
@@ -122,6 +130,21 @@ class Real:
 
         with contextlib.closing(KafkaAdminClient(bootstrap_servers=self.servers)) as admin:
             admin.delete_records({TopicPartition(*partition): offset})
+
+    def uncommitted(self, partition: Partition, offset: int) -> list[bytes | None]:
+        """Read by a plain client until it is past the offset, for as long as patience lasts."""
+        from kafka import KafkaConsumer, TopicPartition
+
+        deadline_s = time.monotonic() + PATIENCE_S
+        found: list[bytes | None] = []
+        wanted = TopicPartition(*partition)
+        with contextlib.closing(KafkaConsumer(bootstrap_servers=self.servers)) as reader:
+            reader.assign([wanted])
+            reader.seek(wanted, 0)
+            while reader.position(wanted) < offset and time.monotonic() < deadline_s:
+                polled = reader.poll(200, max_records=1).get(wanted, ())
+                found += [record.value for record in polled if record.offset < offset]
+        return found
 
     def grow(self, topic: str, partitions: int) -> None:
         """Let a topic have more partitions."""

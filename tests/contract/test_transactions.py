@@ -37,6 +37,36 @@ def test_an_aborted_record_is_never_seen(bench: Bench) -> None:
     assert values(records(bench.connect(), 1)) == [b"committed"]
 
 
+def test_a_committed_record_waits_for_an_open_transaction_before_it(bench: Bench) -> None:
+    """A reader goes as far as the first that may still go either way, and knows how far that is."""
+    first = Partition(bench.posts, 0)
+    open_one = bench.connect("slow").begin(5.0)
+    open_one.send(outgoing(bench.posts, b"open"))
+    open_one.settle(5.0)
+    bench.write([b"committed"])
+    reader = bench.connect("reader")
+    join(reader)
+    assert silence(reader) == []
+    assert reader.ends([first], 5.0) == {first: Ends(0, 2)}
+    open_one.abort(5.0)
+    assert values(records(reader, 1)) == [b"committed"]
+    assert reader.ends([first], 5.0) == {first: Ends(3, 3)}
+
+
+def test_what_was_aborted_is_there_for_who_reads_uncommitted(bench: Bench) -> None:
+    """It keeps its offset, and so does the marker behind it: both are gaps for all others."""
+    bench.write([b"1"])
+    transaction = bench.connect("writer-2").begin(5.0)
+    transaction.send(outgoing(bench.posts, b"aborted"))
+    transaction.settle(5.0)
+    transaction.abort(5.0)
+    bench.write([b"2"])
+    found = records(bench.connect(), 2)
+    assert [(record.value, record.offset) for record in found] == [(b"1", 0), (b"2", 3)]
+    uncommitted = bench.cluster.uncommitted(Partition(bench.posts, 0), 4)
+    assert uncommitted == [b"1", b"aborted", b"2"]
+
+
 def test_offsets_are_committed_with_the_transaction(bench: Bench) -> None:
     """Not before, and with their note."""
     broker = bench.connect()
