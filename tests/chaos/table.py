@@ -8,6 +8,7 @@ from tests.chaos.scenarios import (
     any_order,
     broker_outage,
     delivery_cost,
+    failpoints,
     full_disks,
     http_images,
     killing,
@@ -39,6 +40,13 @@ SCENARIOS: Final = (
         http_images.run,
         Load(20_000, 48.0, faults=10),
         Load(2_000, 14.0, faults=3),
+    ),
+    Scenario(
+        "failpoints",
+        "a worker of 3 kills itself at each place of its commit, start, rebalance and close",
+        failpoints.run,
+        Load(120_000, 2_400.0, faults=20),
+        Load(2_000, 120.0, faults=1),
     ),
     Scenario(
         "zombies-stopped",

@@ -8,8 +8,9 @@
     FOLDER/hold-SLOT       before the first of these steps the process says so by FOLDER/held-SLOT,
                            and from then on waits before each of them, until hold-SLOT is gone
 
-A step is a call of a transaction, or `poll`. The product's own code knows nothing of all this: it
-is given another `connect`.
+A step is a call of a transaction, or `poll`. `tests.chaos.failpoint` has finer places, which are
+named from the very start on. The product's own code knows nothing of all this: it is given another
+`connect`.
 """
 
 import os
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+from tests.chaos.failpoint import armed
 from worker import process
 from worker.errors import BrokerError
 from worker.kafka import kafka_python
@@ -129,7 +131,7 @@ def main(slot: str, folder: str) -> int:
     settings = WorkerSettings.model_validate_json(sys.stdin.readline())
 
     def connect(client: ClientSettings) -> Broker:
-        broker = kafka_python.connect(client)
+        broker = armed(lambda: kafka_python.connect(client), os.environ)
         return cast("Broker", WithFailpoints(broker, Path(folder), int(slot)))
 
     return process.run(settings, int(slot), connect)
