@@ -8,7 +8,6 @@ What is fetched is decoded before more is asked for than a source gives at once:
 images is never in memory as a whole.
 """
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -122,7 +121,7 @@ class Pictures:
                 case Versioned(image, version, fresh_s):
                     fetched[reference] = _Fetched(image, version, b"", now_s + fresh_s)
                 case bytes():
-                    content = hashlib.sha256(answer).digest()
+                    content = self._cache.content_of(answer)
                     kept = known.get(reference)
                     if kept is not None and kept.content == content:
                         found[reference] = kept
