@@ -28,7 +28,7 @@ from tuwen.command import run
 from worker import logs
 from worker.exit_codes import STOPPED
 from worker.images.configured import configured_source
-from worker.images.sources import Answer, Unwatched
+from worker.images.sources import Answer, Unchanged, Unwatched, Versioned
 from worker.kafka.memory import MemoryCluster
 from worker.messages import Outgoing
 from worker.settings import WorkerSettings
@@ -110,6 +110,18 @@ def test_an_object_that_is_not_public_is_refused_to_who_does_not_sign(store: str
     assert not isinstance(problem, bytes)
     assert problem.reason == Reason.IMAGE_UNREADABLE
     assert problem.detail.startswith("the store answered 403: may s3_access_key_id read it")
+
+
+def test_an_object_that_is_known_is_not_sent_again_unless_it_is_another(store: str) -> None:
+    """The store is asked by the object's tag, under a signature that says nothing of tags."""
+    reference = "s3://photos/white.png"
+    with ExitStack() as closing:
+        source = configured_source(settings(store), Unwatched(), closing).images
+        (first,) = source.fetch([reference])
+        assert isinstance(first, Versioned)
+        url, _ = first.version
+        assert source.fetch([reference], {reference: first.version}) == [Unchanged(first.version)]
+        assert source.fetch([reference], {reference: (url, '"another"')}) == [first]
 
 
 def test_an_image_of_a_bucket_is_labelled_and_no_secret_is_shown(
