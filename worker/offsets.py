@@ -19,7 +19,7 @@ from itertools import dropwhile, islice
 
 from worker.attempts import SUSPICIOUS, attempts_in, note_of
 from worker.errors import TransactionAborted
-from worker.kafka.broker import Membership, Polled, Position
+from worker.kafka.broker import Ends, Membership, Polled, Position
 from worker.messages import Outcome, Partition, Record
 
 
@@ -57,6 +57,7 @@ class _Lane:
         self.marked = False
         # The first records that are admitted, if those before this owner may have died of one.
         self.doubtful_left = 0
+        self.doubtful_before = 0
         self.doubtful_end = -1
 
     @property
@@ -75,7 +76,8 @@ class _Lane:
     def admit(self) -> list[Record]:
         """Give what may be worked on now, and note which of it is doubtful."""
         admitted, self.waiting = self.waiting, []
-        doubtful = admitted[: self.doubtful_left]
+        first = admitted[: self.doubtful_left]
+        doubtful = [record for record in first if record.offset < self.doubtful_before]
         if doubtful:
             self.doubtful_left -= len(doubtful)
             self.doubtful_end = doubtful[-1].offset
@@ -151,11 +153,13 @@ class Ledger:
         self,
         partitions: Collection[Partition],
         committed: Mapping[Partition, Position],
+        ends: Mapping[Partition, Ends],
         doubtful_max: int,
     ) -> None:
         """Note what the group has `committed` of them; with their first record they are marked.
 
-        Their first `doubtful_max` records are doubtful where owners did not come to a commit.
+        Where owners did not come to a commit, the first `doubtful_max` records are doubtful, of
+        those that are there: `ends` has such partitions.
         """
         with self._changed:
             for partition, lane in self._lanes.items():
@@ -163,7 +167,9 @@ class Ledger:
                     lane.asked = True
                     lane.committed = committed.get(partition)
                     attempts = attempts_in(lane.committed.note) if lane.committed else 0
-                    lane.doubtful_left = doubtful_max if attempts >= SUSPICIOUS else 0
+                    if attempts >= SUSPICIOUS:
+                        lane.doubtful_left = doubtful_max
+                        lane.doubtful_before = ends[partition].high
             self._changed.notify_all()
 
     def admit(self) -> Sequence[Record]:

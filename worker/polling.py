@@ -148,21 +148,22 @@ class Poller:
             return
         try:
             found = self._broker.committed(unasked, GAINED_CALL_S)
+            attempts = {partition: attempts_in(found[partition].note) for partition in found}
+            failed = [partition for partition in found if attempts[partition] >= SUSPICIOUS]
+            ends = self._broker.ends(failed, GAINED_CALL_S) if failed else {}
         except Unavailable as error:
             self._log.debug("a gained partition has to wait", why=str(error))
             return
         # No owner before had more in flight, if its settings were the same.
         doubtful_max = self._settings.in_flight_records_max + self._settings.poll_records_max
-        self._ledger.asked(unasked, found, doubtful_max)
-        for partition, position in found.items():
-            attempts = attempts_in(position.note)
-            if attempts >= SUSPICIOUS:
-                self._log.warning(
-                    "owners of a partition ended before they came to a commit: its next posts "
-                    "are tried one at a time, in a child",
-                    partition=partition.number,
-                    attempts=attempts,
-                )
+        self._ledger.asked(unasked, found, ends, doubtful_max)
+        for partition in failed:
+            self._log.warning(
+                "owners of a partition ended before they came to a commit: its next posts are "
+                "tried one at a time, in a child",
+                partition=partition.number,
+                attempts=attempts[partition],
+            )
 
     def _throttle(self) -> None:
         """Pause above the bound, resume at half of it."""

@@ -10,7 +10,7 @@ from tests.unit.worker.test_commit import MEMBER, Patience, ScriptedBroker, a_co
 from tests.unit.worker.test_offsets import A, B, a_record, an_outcome, polled
 from worker.attempts import ATTEMPTS_MAX, attempts_in, note_of
 from worker.errors import InDoubt, TransactionAborted
-from worker.kafka.broker import Membership, Position
+from worker.kafka.broker import Ends, Membership, Position
 from worker.messages import Partition, Record
 from worker.offsets import Ledger
 
@@ -43,7 +43,7 @@ def begun(
     """A ledger that gained the records' partitions, and knows what the group has of them."""
     ledger, gained = Ledger(), tuple({record.partition for record in records})
     ledger.polled(polled(*records, gained=gained, membership=membership))
-    ledger.asked(ledger.unasked(), committed, doubtful_max)
+    ledger.asked(ledger.unasked(), committed, dict.fromkeys(gained, Ends(10, 11)), doubtful_max)
     return ledger
 
 
@@ -66,7 +66,7 @@ def test_an_idle_partition_is_not_marked() -> None:
     """Nobody can die of no record, and a rebalance storm counts nothing there."""
     ledger = Ledger()
     ledger.polled(polled(gained=(A,), next_offsets={A: 3}))
-    ledger.asked(ledger.unasked(), {A: Position(3, note_of(1))}, 0)
+    ledger.asked(ledger.unasked(), {A: Position(3, note_of(1))}, {}, 0)
     assert not ledger.wait_ready(0.0)
     ledger.polled(polled(a_record(A, 5)))
     assert ledger.ready().marks == {A: Position(3, note_of(2))}
@@ -80,7 +80,7 @@ def test_a_gained_partition_is_asked_about_at_once_and_in_vain_once_it_has_recor
     assert ledger.unasked() == []
     ledger.polled(polled(a_record(A, 5)))
     assert ledger.unasked() == [A]
-    ledger.asked([A], {}, 0)
+    ledger.asked([A], {}, {}, 0)
     assert ledger.unasked() == []
 
 
@@ -98,7 +98,7 @@ def test_a_partition_that_went_and_came_back_is_marked_anew() -> None:
     ledger = begun([a_record(A, 5)], {})
     before = ledger.ready()
     ledger.polled(polled(a_record(A, 5), revoked=(A,), gained=(A,)))
-    ledger.asked(ledger.unasked(), {}, 0)
+    ledger.asked(ledger.unasked(), {}, {}, 0)
     ledger.committed(before)
     assert ledger.admit() == []
     with pytest.raises(TransactionAborted):
@@ -117,6 +117,17 @@ def test_the_next_records_are_doubtful_where_two_owners_came_to_no_commit(
     admitted = ledger.admit()
     assert len(admitted) == 4
     assert [record.offset for record in ledger.doubtful(admitted)] == doubtful
+
+
+def test_what_came_after_an_owner_died_is_not_doubtful() -> None:
+    """Of a partition with few posts the next ones would be tried for days."""
+    first = [a_record(A, 5)]
+    ledger = begun(first, {A: Position(3, note_of(2))}, doubtful_max=9)
+    ledger.committed(ledger.ready())
+    ledger.polled(polled(a_record(A, 10), a_record(A, 11)))
+    assert [record.offset for record in ledger.doubtful(ledger.admit())] == [5, 10]
+    ledger.polled(polled(a_record(A, 12)))
+    assert ledger.doubtful(ledger.admit()) == []
 
 
 def test_a_mark_in_doubt_is_written_again() -> None:
