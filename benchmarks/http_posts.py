@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks.end_to_end import Figures, Pictured, Scenario, measure
+from benchmarks.end_to_end import PARTITIONS, Figures, Pictured, Scenario, measure
 from benchmarks.image_hosts import HOSTS, hosts
 from benchmarks.real_size_bundle import write_pictures
 from benchmarks.yardstick import TARGETS_US
@@ -24,9 +24,17 @@ TARGET_US: Final = 750.0
 
 
 def by_http(ports: Sequence[int], asked: Sequence[int]) -> Pictured:
-    """Have pictures on the hosts `asked`, each under a reference of its own."""
+    """Have pictures on the hosts `asked`, each under a reference of its own.
+
+    Each partition has posts of all hosts: a batch of one host's alone waits for its turns.
+    """
+
+    def reference(number: int, name: str) -> str:
+        port = asked[number // PARTITIONS % len(asked)]
+        return f"http://127.0.0.1:{port}/{name}?{number}"
+
     return Pictured(
-        lambda number, name: f"http://127.0.0.1:{asked[number % len(asked)]}/{name}?{number}",
+        reference,
         (
             *("--image-allowed-hosts", "127.0.0.1", "--image-networks", "127.0.0.0/8"),
             *("--image-ports", ",".join(map(str, ports))),
