@@ -1,9 +1,12 @@
 """A broker whose process dies at a step of a transaction: before it, or right after the commit."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Final, TypeVar
 
+from tests.intercepted_broker import InterceptedBroker
 from worker.kafka.broker import Broker
+
+Given = TypeVar("Given")
 
 COMMITTED: Final = "committed"
 STEPS: Final = ("begin", "send", "settle", "offsets", "commit", COMMITTED)
@@ -14,25 +17,22 @@ Meet = Callable[[str], None]
 
 def mortal(broker: Broker, meet: Meet) -> Broker:
     """Have `meet` called with each step of the broker's transactions; it may not come back."""
-    return cast("Broker", _Mortal(broker, meet))
+    return InterceptedBroker(broker, _Mortal(meet))
 
 
 class _Mortal:
-    def __init__(self, inner: Any, meet: Meet) -> None:
-        self._inner = inner
+    """Meets each call before it is done, and a commit once more after that."""
+
+    def __init__(self, meet: Meet) -> None:
         self._meet = meet
 
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._inner, name)
-
-        def step(*arguments: Any, **named: Any) -> Any:
-            self._meet(name)
-            given = call(*arguments, **named)
-            if name == "commit":
-                self._meet(COMMITTED)
-            return _Mortal(given, self._meet) if name == "begin" else given
-
-        return step
+    def around(self, call: str, work: Callable[[], Given]) -> Given:
+        """Come to the call, and do it."""
+        self._meet(call)
+        given = work()
+        if call == "commit":
+            self._meet(COMMITTED)
+        return given
 
 
 class Life:
