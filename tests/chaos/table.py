@@ -46,7 +46,7 @@ SCENARIOS: Final = (
         "a worker of 3 kills itself at each place of its commit, start, rebalance and close",
         failpoints.run,
         Load(120_000, 2_400.0, faults=20),
-        Load(2_000, 120.0, faults=1),
+        Load(2_000, 60.0, faults=1),
     ),
     Scenario(
         "zombies-stopped",

@@ -16,12 +16,17 @@ DEATH_S: Final = 30.0
 """How long a worker may take to come to its failpoint, its start included."""
 TIMES_MAX: Final = 5
 """The so many-th time at most that it comes to a place of a commit."""
+MOST_AT_STAKE: Final = (
+    *("after settle", "before commit", "after commit", "before abort"),
+    *("after connect", "after gained", "after revoked", "before close"),
+)
 
 
 def run(place: Place, load: Load) -> Figures:
-    """Kill at all places, `load.faults` times at each."""
+    """Kill `load.faults` times at each place; where that is once, only where most is at stake."""
     chance = random.Random(load.seed)
-    wanted = [each for each in PLACES for _ in range(load.faults)]
+    places = PLACES if load.faults > 1 else MOST_AT_STAKE
+    wanted = [each for each in places for _ in range(load.faults)]
     chance.shuffle(wanted)
     with trial(place, load, workers=WORKERS) as tried:
         tried.flock.kill(VICTIM)
@@ -33,7 +38,7 @@ def run(place: Place, load: Load) -> Figures:
         tried.flock.environments.pop(VICTIM, None)
         tried.flock.start(VICTIM)
         tried.flock.shared_out_s(PARTITIONS, WORKERS, START_S)
-    tried.figures.hits = {name: tried.figures.hits.get(name, 0) for name in PLACES}
+    tried.figures.hits = {name: tried.figures.hits.get(name, 0) for name in places}
     return tried.figures
 
 
