@@ -68,7 +68,7 @@ SCENARIOS: Final = (
         "records of an open transaction given up by their delivery timeout",
         late_delivery.run,
         Load(100_000, 400.0, faults=100),
-        Load(2_000, 8.0, faults=2),
+        Load(4_000, 16.0, faults=2),
     ),
     Scenario(
         "broker-stopped",
