@@ -128,7 +128,12 @@ class Trials:
             raise MachineFault("the worker is about to stop")
         if self._child is None:
             self._child = self._start()
-            self._child.wait_ready()
+            try:
+                self._child.wait_ready()
+            except MachineFault:
+                self._end_child()
+                raise
+        assert self._child is not None
         return self._child
 
     def _end_child(self) -> None:

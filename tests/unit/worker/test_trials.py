@@ -162,6 +162,18 @@ class Fake:
     close = kill
 
 
+class Unready(Fake):
+    """A child that cannot start."""
+
+    def wait_ready(self) -> None:
+        """Say so."""
+        raise MachineFault("it does not start")
+
+    def work_on(self, record: Record) -> Fake:
+        """Be asked nothing."""
+        raise AssertionError("it is not ready")
+
+
 def test_a_fault_in_the_child_holds_the_trial_up_and_convicts_nobody(bench: Bench) -> None:
     """Not even a post over which the child died before: the worker's own post did not pass."""
     begun_twice(bench)
@@ -172,6 +184,18 @@ def test_a_fault_in_the_child_holds_the_trial_up_and_convicts_nobody(bench: Benc
     assert asked[:2] == [0, -1]
     bench.join()
     assert (bench.verdicts(), bench.letters()) == ([], [])
+
+
+def test_a_child_that_did_not_start_is_given_no_post(bench: Bench) -> None:
+    """The next one is started, until one can work."""
+    begun_twice(bench)
+    bench.post(0)
+    asked: list[int] = []
+    children = [Unready(asked, []), Fake(asked, [])]
+    pipeline, _ = bench.start(start_child=lambda: children.pop(0), stop_timeout_s=0.2)
+    eventually(lambda: "the disk is gone" in pipeline.state().reason)
+    bench.join()
+    assert (asked[0], children) == (0, [])
 
 
 def test_only_doubtful_posts_are_tried_in_a_child(bench: Bench) -> None:
