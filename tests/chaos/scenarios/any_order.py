@@ -7,7 +7,7 @@ import logging
 from typing import Final
 
 import structlog
-from hypothesis import Phase, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.any_order.machine import AnyOrder
@@ -46,6 +46,8 @@ def _settings() -> settings:
         max_examples=EXAMPLES,
         stateful_step_count=STEPS_OF_AN_EXAMPLE,
         phases=(Phase.generate, Phase.shrink),
+        # A busy machine is no fault of the code.
+        suppress_health_check=(HealthCheck.too_slow,),
         database=None,
         deadline=None,
         report_multiple_bugs=False,
