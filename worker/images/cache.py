@@ -20,6 +20,7 @@ from worker.images.sources import Version
 
 ENTRY_BYTES: Final = 400
 """What an entry takes besides what it holds: key, table, objects. They are some 200."""
+
 Pixels = NDArray[np.uint8]
 Seen = NDArray[np.float32]
 """What the CNN gave for a picture, float32[W]: `inference.classifier.Scores.pictures`."""
