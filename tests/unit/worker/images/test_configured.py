@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -121,6 +122,29 @@ def test_what_a_stranger_does_to_a_store_as_a_host_costs_no_bucket(closing: Exit
         )
     assert isinstance(left, ImageProblem)
     assert ("left alone" in left.detail, asked) == (True, b"x")
+
+
+def test_closing_breaks_off_what_is_fetched_of_a_bucket(closing: ExitStack) -> None:
+    """Who waits for it is told, and waits no longer than the thread is there."""
+    asked = threading.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    with loopback() as servers, ThreadPoolExecutor() as waiting:
+        settings = WorkerSettings(
+            s3_buckets="photos",
+            s3_endpoint=f"http://127.0.0.1:{servers.serve(silent)}",
+            bucket_allow_http=True,
+            image_first_answer_s=5,
+        )
+        source = configured_source(settings, Unwatched(), closing).images
+        fetching = waiting.submit(source.fetch, ["s3://photos/a"])
+        assert asked.wait(10)
+        closing.close()
+        with pytest.raises(CancelledError):
+            fetching.result(10)
 
 
 def test_an_object_that_is_known_is_asked_after_and_its_version_keeps_no_signature(
