@@ -67,9 +67,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.delivery_cost", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--posts", type=int, default=30_000)
-    told = parser.parse_args()
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = cost(Path(folder), told.rounds, told.posts)
+        found = cost(Path(folder), asked.rounds, asked.posts)
     print(f"{machine()}, commit {commit()}")  # noqa: T201 -- its product.
     for delivery in DELIVERIES:
         each = ", ".join(f"{one.posts_per_s:.0f}" for one in found.rounds[delivery])
