@@ -76,7 +76,7 @@ def main() -> int:
         told = (
             f"{found.posts_per_s(delivery):6.0f} posts/s of {each}; {found.cpu_us(delivery):.0f} µs"
         )
-        print(f"{delivery:<14} {told}")  # noqa: T201 -- as above.
+        print(f"{delivery:<14} {line}")  # noqa: T201 -- as above.
     print(f"exactly once costs {found.share:.1%} of the throughput, at most {COST_MAX:.0%}")  # noqa: T201 -- as above.
     return 0 if found.share <= COST_MAX else 1
 
