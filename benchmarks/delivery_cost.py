@@ -73,7 +73,7 @@ def main() -> int:
     print(f"{machine()}, commit {commit()}")  # noqa: T201 -- its product.
     for delivery in DELIVERIES:
         each = ", ".join(f"{one.posts_per_s:.0f}" for one in found.rounds[delivery])
-        told = (
+        line = (
             f"{found.posts_per_s(delivery):6.0f} posts/s of {each}; {found.cpu_us(delivery):.0f} µs"
         )
         print(f"{delivery:<14} {line}")  # noqa: T201 -- as above.
