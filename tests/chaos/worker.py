@@ -18,7 +18,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -26,9 +26,9 @@ from tests.chaos.failpoint import armed
 from worker import process
 from worker.errors import BrokerError
 from worker.kafka import kafka_python
-from worker.kafka.broker import Broker, Polled, Transaction
+from worker.kafka.broker import Broker, Polled, TooLarge, Transaction
 from worker.kafka.client_settings import ClientSettings
-from worker.messages import Partition
+from worker.messages import Outgoing, Partition, Receipt
 from worker.settings import WorkerSettings
 
 T = TypeVar("T")
@@ -97,12 +97,26 @@ class WithFailpoints:
 
 
 class Led:
-    """A transaction that comes to a failpoint before each of its steps but sending."""
+    """A transaction that comes to a failpoint before each of its steps but sending.
+
+    One that sends nothing, as where partitions are marked alone, does not come to `settle`.
+    """
 
     def __init__(self, transaction: Transaction, failpoints: Failpoints) -> None:
         self._transaction = transaction
         self._failpoints = failpoints
-        self.send = transaction.send
+        self._sends = False
+
+    def send(self, outgoing: Outgoing) -> TooLarge | None:
+        """Send, and note that there is something to settle."""
+        self._sends = True
+        return self._transaction.send(outgoing)
+
+    def settle(self, timeout_s: float) -> Sequence[Receipt]:
+        """Settle what was sent."""
+        if not self._sends:
+            return self._transaction.settle(timeout_s)
+        return self._failpoints.through("settle", lambda: self._transaction.settle(timeout_s))
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._transaction, name)
