@@ -1,10 +1,17 @@
-"""Remove each guard of `mutations.toml` in a copy of the tree, and see that its test fails."""
+"""Remove each guard of `mutations.toml` in a copy of the tree, and see that its test fails.
+
+    python -m tests.mutate [--tested] [WORD…]
+
+Words choose guards that speak of all of them. A test that fails anyway proves nothing, so all run
+first on the tree as it is; `--tested` says that they have just passed.
+"""
 
 import itertools
 import os
 import shutil
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +26,9 @@ from tests.forked_pytest import FAILED, ForkedPytest, forked_pytests
 ROOT = Path(__file__).parents[1]
 LIST = Path(__file__).with_name("mutations.toml")
 NOT_COPIED = (".git", ".venv", ".tuwen", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info")
+TESTED = "--tested"
+TREES_PER_CPU = 2
+"""Many tests wait, in vain, for what their guard would have brought about."""
 TEST_TIMEOUT_S = 60.0
 """More than any of the tests takes. One that hangs without its guard has failed as well."""
 ALL_TESTS_TIMEOUT_S = 900.0
@@ -39,19 +49,21 @@ class Guard:
 def main(words: Sequence[str]) -> int:
     """Try the guards that speak of all `words`; exit 1 unless without each its test fails."""
     console = Console(highlight=False, soft_wrap=True)
-    guards = [guard for guard in read(LIST) if all(word in f"{guard}" for word in words)]
+    asked = [word for word in words if word != TESTED]
+    guards = [guard for guard in read(LIST) if all(word in f"{guard}" for word in asked)]
     if not guards:
-        console.print(f"no guard speaks of {' '.join(words)}", markup=False)
+        console.print(f"no guard speaks of {' '.join(asked)}", markup=False)
         return 2
     with tempfile.TemporaryDirectory(prefix="tuwen-mutate-") as scratch:
-        trees = copies(Path(scratch), min(len(guards), os.cpu_count() or 1))
+        trees = copies(Path(scratch), min(len(guards), TREES_PER_CPU * (os.cpu_count() or 1)))
         with forked_pytests(trees) as pytests:
-            if fault := before(pytests[0], guards):
+            if TESTED not in words and (fault := before(pytests[0], guards)):
                 console.print(f"mutate: {fault}", markup=False)
                 return 1
             faults = []
-            for guard, fault in zip(guards, tried(pytests, guards), strict=True):
-                console.print(f"{'kept ' if fault else 'found'}  {guard.holds}", markup=False)
+            for guard, (fault, took_s) in zip(guards, tried(pytests, guards), strict=True):
+                found = "kept " if fault else "found"
+                console.print(f"{found}  {took_s:4.1f} s  {guard.holds}", markup=False)
                 faults += [fault] if fault else []
     for fault in faults:
         console.print(f"mutate: {fault}", markup=False)
@@ -75,16 +87,22 @@ def copies(scratch: Path, count: int) -> list[Path]:
     return trees
 
 
-def tried(pytests: Sequence[ForkedPytest], guards: Sequence[Guard]) -> Iterator[str | None]:
-    """Try guards side by side, each in a tree of its own; what `without` says, in their order."""
+def tried(
+    pytests: Sequence[ForkedPytest], guards: Sequence[Guard]
+) -> Iterator[tuple[str | None, float]]:
+    """Try guards side by side, each in a tree of its own.
+
+    Gives what `without` says, and the seconds that it took, in the guards' order.
+    """
     idle: SimpleQueue[ForkedPytest] = SimpleQueue()
     for pytest in pytests:
         idle.put(pytest)
 
-    def one(guard: Guard) -> str | None:
+    def one(guard: Guard) -> tuple[str | None, float]:
         pytest = idle.get()
+        began_s = time.monotonic()
         try:
-            return without(pytest, guard)
+            return without(pytest, guard), time.monotonic() - began_s
         finally:
             idle.put(pytest)
 
