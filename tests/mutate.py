@@ -29,7 +29,7 @@ NOT_COPIED = (".git", ".venv", ".tuwen", ".*_cache", ".hypothesis", "__pycache__
 TESTED = "--tested"
 TREES_PER_CPU = 2
 """Many tests wait, in vain, for what their guard would have brought about."""
-TEST_TIMEOUT_S = 120.0
+TEST_TIMEOUT_S = 180.0
 """More than any of the tests takes. One that hangs without its guard has failed as well."""
 ALL_TESTS_TIMEOUT_S = 900.0
 _SECONDS = itertools.count(10, 10)
