@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
+from tuwen import sending
 from tuwen.failures import Failed
 from tuwen.sending import Sendable, Sender, as_is, due_s, from_corpus, from_lines
 
@@ -106,6 +107,16 @@ def test_a_record_that_kafka_did_not_take_is_named() -> None:
 
     with pytest.raises(Failed, match="f:2 for topic 'posts'"):
         sender.send(records(b"x", b"broken", b"x"))
+
+
+def test_no_more_is_unsettled_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the client holds has no bound of its own; a fault is told before all are sent."""
+    monkeypatch.setattr(sending, "UNSETTLED_MAX", 2)
+    producer = FakeProducer(KafkaTimeoutError("x"))
+
+    with pytest.raises(Failed, match="f:1 for topic 'posts'"):
+        Sender(producer, "posts").send(records(b"broken", *[b"x"] * 7))
+    assert len(producer.sent) == 3
 
 
 def test_a_record_that_is_too_large_is_said_so() -> None:

@@ -31,12 +31,13 @@ def polled(
     *records: Record,
     gained: tuple[Partition, ...] = (),
     revoked: tuple[Partition, ...] = (),
+    lost: tuple[Partition, ...] = (),
     next_offsets: dict[Partition, int] | None = None,
     membership: Membership | None = MEMBER,
 ) -> Polled:
     """What one poll brought; the log goes on right behind its records unless told otherwise."""
     after = {record.partition: record.offset + 1 for record in records}
-    return Polled(records, after | (next_offsets or {}), gained, revoked, (), membership)
+    return Polled(records, after | (next_offsets or {}), gained, revoked, lost, membership)
 
 
 def test_only_what_follows_the_committed_without_a_hole_is_ready() -> None:
@@ -70,14 +71,15 @@ def test_what_was_polled_before_a_revocation_counts_for_nothing() -> None:
     assert ledger.ready().outcomes == []
 
 
-def test_a_revoked_partition_is_not_committed() -> None:
-    """Ready outcomes are not vouched for once one of their partitions is gone."""
+@pytest.mark.parametrize("gone", [polled(revoked=(A,)), polled(lost=(A,))], ids=["revoked", "lost"])
+def test_a_partition_that_is_gone_is_not_committed(gone: Polled) -> None:
+    """Ready outcomes are not vouched for once one of their partitions was revoked or lost."""
     ledger = Ledger()
     record = a_record(A, 0)
     ledger.polled(polled(record, gained=(A, B)))
     ledger.settle([an_outcome(record)])
     ready = ledger.ready()
-    ledger.polled(polled(revoked=(A,)))
+    ledger.polled(gone)
     with pytest.raises(TransactionAborted):
         ledger.vouch(ready, 0)
 

@@ -5,12 +5,30 @@ from dataclasses import replace
 import pytest
 
 from worker.kafka.client_settings import ClientSettings
+from worker.timeout_settings import TimeoutSettings
 
 
 def test_the_defaults_nest() -> None:
-    """As FACTS says: request, delivery, transaction, session, poll interval."""
+    """Request, delivery, transaction, session, poll interval: none is refused."""
     settings = ClientSettings("127.0.0.1:9092", "tuwen", "tuwen.posts", "tuwen-host-0")
     assert settings.delivery == "exactly-once"
+
+
+@pytest.mark.parametrize(
+    ("name", "default_ms"),
+    [
+        ("request_timeout_ms", 5_000),
+        ("delivery_timeout_ms", 6_000),
+        ("transaction_timeout_ms", 10_000),
+        ("session_timeout_ms", 15_000),
+        # It is the rebalance timeout, too: a joiner waits that long for a member that hangs.
+        ("max_poll_interval_ms", 30_000),
+    ],
+)
+def test_the_defaults_recover_soon(name: str, default_ms: int) -> None:
+    """The client's own wait for minutes. A client on its own has those of a worker."""
+    assert TimeoutSettings.model_fields[name].default == default_ms
+    assert getattr(ClientSettings("servers", "group", "topic", "slot"), name) == default_ms
 
 
 @pytest.mark.parametrize(

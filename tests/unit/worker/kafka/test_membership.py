@@ -1,7 +1,10 @@
 """When a member may vouch for commits, and that it is told what it lost."""
 
+import asyncio
+import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from kafka.structs import ConsumerGroupMetadata, MemberState
@@ -9,7 +12,9 @@ from kafka.structs import ConsumerGroupMetadata, MemberState
 from worker.errors import Unavailable
 from worker.kafka import kafka_consumer
 from worker.kafka.client_settings import ClientSettings
+from worker.kafka.exact_records import ExactRecords
 from worker.kafka.kafka_consumer import GroupConsumer
+from worker.kafka.ownership import Ownership
 from worker.messages import Partition
 
 
@@ -108,3 +113,87 @@ def test_a_member_that_does_not_poll_leaves_and_one_that_is_closed_says_nothing(
     assert consumer._coordinator.is_dynamic_member()
     member.close(1.0)
     assert not consumer.left
+
+
+def test_a_listener_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs on the client's IO thread while the polling thread waits for it."""
+    consumer = SilentConsumer()
+    monkeypatch.setattr(kafka_consumer, "Fetcher", lambda *_, **__: None)
+    member = GroupConsumer(consumer, ClientSettings("nobody:1", "group", "posts", "slot"))
+    partition = Partition("posts", 0)
+
+    def hear() -> None:
+        consumer.listener.on_partitions_assigned([partition])
+        consumer.listener.on_partitions_revoked([partition])
+
+    def poll(_timeout_ms: float, _records_max: int) -> dict[Any, Any]:
+        io_thread = threading.Thread(target=hear, daemon=True)
+        io_thread.start()
+        io_thread.join(1.0)
+        assert not io_thread.is_alive(), "it waits for somebody"
+        return {}
+
+    monkeypatch.setattr(consumer, "poll", poll)
+    monkeypatch.setattr(consumer._coordinator, "coordinator_unknown", lambda: False)
+    assert member.poll(0, 1).revoked == set()
+
+
+def test_records_are_read_by_our_own_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's makes nothing of headers that are not UTF-8, and spins."""
+    consumer = SilentConsumer()
+    monkeypatch.setattr(kafka_consumer, "Fetcher", lambda *_, **__: None)
+    GroupConsumer(consumer, ClientSettings("nobody:1", "group", "posts", "slot"))
+    assert consumer._fetcher.PartitionRecords is ExactRecords
+
+
+def joining(ended: bool) -> Any:
+    """A member whose poll was over before the join that it had begun."""
+    told: list[str] = []
+
+    def poll(*_: object) -> dict[Any, Any]:
+        told.append("polled")
+        return {}
+
+    async def complete(*_: object) -> None:
+        told.append("joined")
+
+    member = cast("Any", object.__new__(GroupConsumer))
+    join = SimpleNamespace(is_done=ended, failed=lambda: False, value=b"")
+    member._coordinator = SimpleNamespace(
+        rejoining=True,
+        state=MemberState.REBALANCING,
+        told=told,
+        _lock=nullcontext(),
+        _join_task=join,
+        _generation=SimpleNamespace(generation_id=3, member_id="member-1", protocol=""),
+        _enable_heartbeat=lambda: told.append("heartbeats"),
+        _on_join_complete_async=complete,
+    )
+    member._slot = SimpleNamespace(demand=lambda: None)
+    member._fetcher = SimpleNamespace(_next_partition_records=None)
+    member._consumer = SimpleNamespace(
+        poll=poll,
+        _manager=None,
+        _net=SimpleNamespace(run=lambda work: asyncio.run(work())),
+        group_metadata=lambda: ConsumerGroupMetadata("tuwen", -1, "", None, MemberState.UNJOINED),
+    )
+    member._topic = SimpleNamespace(look=lambda: None)
+    member._notice_silence = lambda: None
+    member._ownership = Ownership()
+    return member
+
+
+def test_a_join_that_ended_between_two_polls_is_taken_before_the_next() -> None:
+    """Else the client stays without heartbeats, and joins anew or never is a member again."""
+    member = joining(ended=True)
+    member.poll(0.0, 1)
+    assert member._coordinator.told == ["heartbeats", "joined", "polled"]
+    assert member._coordinator.state is MemberState.STABLE
+
+
+def test_a_join_that_lasts_is_polled_on() -> None:
+    """It ends in one of the next polls."""
+    member = joining(ended=False)
+    member.poll(0.0, 1)
+    assert member._coordinator.told == ["polled"]
+    assert member._coordinator.rejoining
