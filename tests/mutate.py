@@ -37,13 +37,17 @@ _SECONDS = itertools.count(10, 10)
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What stands in a file, what stands there when it is gone, and the test that tells."""
+    """What stands in a file, what stands there when it is gone, and the test that tells.
+
+    `rules` are those of `kafka_rules.toml` that it keeps.
+    """
 
     holds: str
     file: str
     text: str
     by: str
     test: str
+    rules: tuple[str, ...] = ()
 
 
 def main(words: Sequence[str]) -> int:
@@ -76,7 +80,8 @@ def main(words: Sequence[str]) -> int:
 def read(path: Path) -> list[Guard]:
     """Read the list."""
     with path.open("rb") as source:
-        return [Guard(**row) for row in tomllib.load(source)["guard"]]
+        rows = tomllib.load(source)["guard"]
+    return [Guard(**row | {"rules": tuple(row.get("rules", ()))}) for row in rows]
 
 
 def copies(scratch: Path, count: int) -> list[Path]:

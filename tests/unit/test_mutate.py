@@ -1,10 +1,11 @@
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests import mutate
+from tests import kafka_rules, mutate
 from tests.forked_pytest import FAILED, ForkedPytest, forked_pytests
 from tests.mutate import LIST, ROOT, Guard, read
 from tuwen.process_identity import identify
@@ -96,3 +97,37 @@ def test_the_list_names_files_and_tests_that_exist() -> None:
         assert (ROOT / listed.file).read_text(encoding="utf-8").count(listed.text) == 1, listed
         function = name.rpartition("::")[2].partition("[")[0]
         assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), listed
+
+
+def test_every_guard_names_rules_that_there_are() -> None:
+    """A rule that was renamed is renamed with its guards."""
+    assert {rule for listed in read(LIST) for rule in listed.rules} <= set(kafka_rules.rules())
+
+
+def test_every_rule_of_the_client_has_a_guard() -> None:
+    """What nothing would miss is no rule."""
+    kept = {rule for listed in read(LIST) for rule in listed.rules}
+    assert [rule for rule in kafka_rules.rules() if rule not in kept] == []
+
+
+def test_the_document_has_the_rules_as_the_lists_have_them() -> None:
+    """`python -m tests.kafka_rules` writes them anew."""
+    written = kafka_rules.section(kafka_rules.rules(), read(LIST))
+    assert written in kafka_rules.DOCUMENT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("after", ["", "\n## By hand\n\nText.\n"])
+def test_the_rules_are_written_where_they_stood(after: str) -> None:
+    """Rows of faults before them and sections after them stay."""
+    first = kafka_rules.section({"K1": "One."}, [replace(guard(), rules=("K1",))])
+    text = kafka_rules.placed("# What faults cost\n\n| row |\n", first) + after
+    second = kafka_rules.section({"K2": "Two."}, [replace(guard(), rules=("K2",))])
+    assert kafka_rules.placed(text, second) == f"# What faults cost\n\n| row |\n{second}{after}"
+
+
+def test_the_sentence_of_a_rule_stands_beside_its_first_guard() -> None:
+    """The others have its name."""
+    guards = [replace(guard(), rules=("K1",)), guard(), replace(guard(by="x"), rules=("K0", "K1"))]
+    rows = kafka_rules.section({"K1": "One."}, guards).splitlines()[-2:]
+    rest = "Halves of debts are refused. `half.py` | `test_half.py::test_negative` |"
+    assert rows == [f"| **K1** One. | {rest}", f"| **K1** | {rest}"]

@@ -179,8 +179,8 @@ def test_after_an_error_there_is_another_producer(slot: Slot, producer: Producer
     producer.gives_up = True
     with pytest.raises(TransactionAborted):
         begun(slot).settle(1.0)
-    slot.begin(1.0)
     assert producer.is_ended
+    slot.begin(1.0)
     assert slot._producer is not producer
 
 
