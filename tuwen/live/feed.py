@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import msgspec
-from kafka import OffsetSpec, TopicPartition
-from kafka.errors import KafkaError
 
 from schemas.dead_letter import failure
 from schemas.post import Post
 from schemas.verdict import Verdict
 from tuwen.failures import Failed
 from tuwen.kafka_client import Address, Start, admin, polled, reader, servers_of
+from tuwen.live.lag import Lag
 from tuwen.live.tally import Seen, Snapshot, Tally
 from tuwen.memory import Bounded
 from worker.messages import Record
@@ -144,28 +143,17 @@ class Feed:
                 self._texts[post.id] = post.text
 
     def _measure_lag(self) -> None:
-        with admin(self._watched.kafka) as client:
+        watched = self._watched
+        with admin(watched.kafka) as client:
+            lag = Lag(client, watched.kafka, watched.group, watched.posts_topic)
             while not self._stop.wait(LAG_INTERVAL_S):
-                lag = lag_of(client, self._watched.group, self._watched.posts_topic)
-                if lag is not None:
+                posts = lag.look()
+                if posts is not None:
                     with self._lock:
-                        self._tally.lag(lag)
+                        self._tally.lag(posts)
 
 
 def reason_of(record: Record) -> str:
     """Read a dead letter's reason from its headers."""
     found = failure(record.headers)
     return "unknown" if found is None else found.reason
-
-
-def lag_of(client: Any, group: str, topic: str) -> int | None:
-    """Count the posts after the group's committed offsets; None when it cannot be told now."""
-    try:
-        described = client.describe_topics([topic])[0]
-        partitions = [TopicPartition(topic, p["partition_index"]) for p in described["partitions"]]
-        ends = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-        committed = client.list_group_offsets(group)[group]
-    except KafkaError:
-        return None  # between two rebalances or brokers: the next look will tell
-    read = {partition: int(position.offset) for partition, position in committed.items()}
-    return sum(int(end.offset) - read.get(partition, 0) for partition, end in ends.items())

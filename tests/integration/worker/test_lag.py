@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import MakeTopic
 from tests.integration.worker.running_worker import RunningWorker, Topics, running_worker
 from tests.tiny_bundle import write_tiny_bundle
+from tuwen.kafka_client import admin
+from tuwen.live.lag import Lag
 from worker.kafka.broker import Transaction
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.kafka_python import connect
@@ -71,6 +73,8 @@ def test_the_lag_of_a_replay_and_an_aborted_tail_is_0_and_an_open_one_is_seen(
         aborted.abort(10)
         with running_worker(kafka, topics, tmp_path / "bundle", tmp_path) as worker:
             until(lambda: worker.metric("tuwen_posts_total", outcome="verdict") == 10)
+            # It is looked at every other second, and 10 posts take less.
+            until(lambda: "tuwen_lag_records{" in worker.page("metrics"))
             until(lambda: worker.metric("tuwen_lag_records") == 0)
             assert shown(worker) == (0, 0, False)
             left_open = sender.begin(10)
@@ -80,5 +84,14 @@ def test_the_lag_of_a_replay_and_an_aborted_tail_is_0_and_an_open_one_is_seen(
             left_open.commit(10)
             until(lambda: worker.metric("tuwen_posts_total", outcome="verdict") == 13)
             until(lambda: shown(worker) == (0, 0, False))
+            behind_all = sender.begin(10)
+            write(behind_all, topics.posts, 5)
+            behind_all.abort(10)
+            with admin(kafka) as client:
+                live = Lag(client, kafka, topics.posts, topics.posts)
+                first, second = live.look(), live.look()
+            # No commit ever passes what was aborted: the live view looks into it.
+            assert (first or 0) > 5
+            assert second == 0
     finally:
         sender.close(5, leave=True)
