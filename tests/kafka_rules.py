@@ -20,7 +20,7 @@ _SECTION: Final = "\n## "
 _HEAD: Final = """
 Written by `python -m tests.kafka_rules`: what kafka-python 3.0.12 leaves to whoever uses it, and
 the guards that keep each rule here. `make mutate` removes every guard, one at a time, in a copy of
-the tree, and fails unless the test beside it fails then; `make mutate ARGS=K3c` does so with those
+the tree, and fails unless the test beside it fails then; `make mutate ARGS=K03c` does so with those
 of one rule.
 
 | rule | guard that is removed | test that fails |
