@@ -40,6 +40,8 @@ class Pictures:
 
     def only(self, places: Ints) -> "Pictures":
         """Give those of some rows: `places` int64[n] is each row's new place, or -1."""
+        if self.pixels is None and self.seen is None:
+            return self
         rows, seen_rows = places[self.rows], places[self.seen_rows]
         kept, of = np.unique(self.of[rows >= 0], return_inverse=True)
         seen = None if self.seen is None else self.seen[seen_rows >= 0]

@@ -1,15 +1,14 @@
 """Work on a batch of which some may raise: what passed leaves, and the records that are to blame.
 
 A batch that raises is halved until those stand alone that raise. Such a one is poison when it
-raises again although a probe, a post of the worker's own, passes in between. Whatever else raises
-is a fault of the machine or the model: no record may suffer from it. The border is drawn in
+raises by itself after a probe, a post of the worker's own, has passed. Whatever else raises is a
+fault of the machine or the model: no record may suffer from it. The border is drawn in
 docs/decisions/0023.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from itertools import chain
 from pathlib import PurePath
 from typing import Final, Generic, TypeVar
 
@@ -48,7 +47,7 @@ class Poison(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Sifted(Generic[Item, Result]):
-    """A batch without its poison; both in the order of the batch."""
+    """A batch without its poison; neither in the order of the batch."""
 
     passed: Sequence[Passed[Item, Result]]
     poison: Sequence[Poison[Item]]
@@ -62,83 +61,68 @@ def sift(
     With p poisonous of n the work is called O(p log n) times. Raises MachineFault, and lets
     KeyboardInterrupt and SystemExit pass: they are orders, and nobody's fault.
     """
-    try:
-        return Sifted((Passed(batch, work(batch)),), ())
-    except BaseException as error:  # noqa: BLE001 - native code raises what is no Exception.
-        _see_whether_any_post_can_be_guilty_of(error)
-    if len(batch) > 1:
-        # A broken model is seen at once; of a lone record it is asked below.
-        _see_it_pass(probe, work)
-    found = _apart(batch, work, probe)
-    if not found.passed and len(batch) > 1 and tries < WHOLE_BATCH_TRIES:
-        errors = ", ".join(sorted({each.error for each in found.poison}))
+    sieve = _Sieve(work, probe)
+    if sieve.passes(batch):
+        return Sifted(sieve.passed, ())
+    left = sieve.one(batch)
+    # Mostly it was the only one: then all that is left passes together.
+    together = list(chain.from_iterable(reversed(left)))
+    if together and not sieve.passes(together):
+        for part in left:
+            sieve.any(part)
+    if not sieve.passed and len(batch) > 1 and tries < WHOLE_BATCH_TRIES:
+        errors = ", ".join(sorted({each.error for each in sieve.poison}))
         raise MachineFault(f"all {len(batch)} posts of a batch raise ({errors})")
-    return found
+    return Sifted(sieve.passed, sieve.poison)
 
 
-class _Known(Enum):
-    """What is known of a part of a batch that is left."""
+class _Sieve(Generic[Item, Result]):
+    """Takes a batch apart; what passes on the way is kept, and not done again."""
 
-    NOTHING = 0
-    HOLDS_POISON = 1
-    """The part around it raises, and the rest of that passes."""
-    RAISES = 2
-    """It was tried."""
+    def __init__(self, work: Work[Item, Result], probe: Item) -> None:
+        self._work, self._probe = work, probe
+        self.passed: list[Passed[Item, Result]] = []
+        self.poison: list[Poison[Item]] = []
 
+    def passes(self, part: Sequence[Item]) -> bool:
+        """Do the work on a part, and say whether nothing was raised."""
+        try:
+            self.passed.append(Passed(part, self._work(part)))
+        except BaseException as error:  # noqa: BLE001 - native code raises what is no Exception.
+            _see_whether_any_post_can_be_guilty_of(error)
+            return False
+        return True
 
-def _apart(batch: Sequence[Item], work: Work[Item, Result], probe: Item) -> Sifted[Item, Result]:
-    """Take a batch that raises apart; what passes on the way is not done again."""
-    passed: list[Passed[Item, Result]] = []
-    poison: list[Poison[Item]] = []
-    waiting = deque([(batch, _Known.RAISES)])
-    while waiting:
-        part, known = waiting.popleft()
-        if known is _Known.NOTHING or (known is _Known.HOLDS_POISON and len(part) == 1):
-            tried = _tried(part, work)
-            if tried is not None:
-                passed.append(tried)
-                continue
-        if len(part) > 1:
-            waiting.extendleft(reversed(_halved(part, work, passed)))
-            continue
-        _see_it_pass(probe, work)
-        judged = _again(part, work)
-        if isinstance(judged, Poison):
-            poison.append(judged)
-        else:
-            passed.append(judged)
-    return Sifted(passed, poison)
+    def one(self, part: Sequence[Item]) -> list[Sequence[Item]]:
+        """Judge one record of a part that raises; give the parts that were not tried.
 
+        When its first half passes, the other holds what raises, and is not tried as a whole.
+        """
+        left = []
+        while len(part) > 1:
+            first, second = part[: len(part) // 2], part[len(part) // 2 :]
+            if self.passes(first):
+                part = second
+            else:
+                left.append(second)
+                part = first
+        self._judge(part)
+        return left
 
-def _halved(
-    part: Sequence[Item], work: Work[Item, Result], passed: list[Passed[Item, Result]]
-) -> list[tuple[Sequence[Item], _Known]]:
-    """Try the first half: when it passes, the other holds what raises, and need not be tried."""
-    middle = len(part) // 2
-    first, second = part[:middle], part[middle:]
-    tried = _tried(first, work)
-    if tried is None:
-        return [(first, _Known.RAISES), (second, _Known.NOTHING)]
-    passed.append(tried)
-    return [(second, _Known.HOLDS_POISON)]
+    def any(self, part: Sequence[Item]) -> None:
+        """Do the work on a part of which nothing is known, and find all that raises in it."""
+        if not self.passes(part):
+            for each in self.one(part):
+                self.any(each)
 
-
-def _tried(part: Sequence[Item], work: Work[Item, Result]) -> Passed[Item, Result] | None:
-    """Do the work on a part; None when it raises what a record may be guilty of."""
-    try:
-        return Passed(part, work(part))
-    except BaseException as error:  # noqa: BLE001 - as above.
-        _see_whether_any_post_can_be_guilty_of(error)
-        return None
-
-
-def _again(part: Sequence[Item], work: Work[Item, Result]) -> Passed[Item, Result] | Poison[Item]:
-    """Try a record alone that has raised alone: what was a fault then may be over."""
-    try:
-        return Passed(part, work(part))
-    except BaseException as error:  # noqa: BLE001 - as above.
-        _see_whether_any_post_can_be_guilty_of(error)
-        return Poison(part[0], name_of(error), place_of(error))
+    def _judge(self, lone: Sequence[Item]) -> None:
+        """Try once more what raised alone or in company: what was a fault then may be over."""
+        _see_it_pass(self._probe, self._work)
+        try:
+            self.passed.append(Passed(lone, self._work(lone)))
+        except BaseException as error:  # noqa: BLE001 - as above.
+            _see_whether_any_post_can_be_guilty_of(error)
+            self.poison.append(Poison(lone[0], name_of(error), place_of(error)))
 
 
 def _see_it_pass(probe: Item, work: Work[Item, Result]) -> None:

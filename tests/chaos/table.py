@@ -202,10 +202,10 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "poison",
-        "posts that make the model raise, 1 %",
+        "posts that make the model raise, 1 % of a backlog; one without them before",
         poisoning.run,
-        Load(20_000, 40.0),
-        Load(3_000, 6.0),
+        Load(120_000, 0.0),
+        Load(6_000, 0.0),
     ),
     Scenario(
         "any-order",
@@ -218,7 +218,7 @@ SCENARIOS: Final = (
     Scenario(
         "killing-poison",
         "posts that crash the process that works on them, or have it killed as by a kernel out of "
-        "memory; workers that died are started again",
+        "memory, and 1 % that make the model raise; workers that died are started again",
         killing_poison.run,
         Load(60_000, 300.0, faults=5),
         Load(2_000, 40.0, faults=1),

@@ -1,4 +1,6 @@
-"""Send posts that kill the process that works on them, and start the workers that die again.
+"""Send posts that kill the process that works on them, among others that make the model raise.
+
+Workers that die are started again.
 
 A crash of native code is real. A kernel that is out of memory is played by what it does, SIGKILL:
 a real one would pick its victims on the whole machine.
@@ -11,7 +13,8 @@ from typing import Final
 
 from tests.chaos.oracle import posts_sent
 from tests.chaos.scenario import Figures, Load, Place
-from tests.chaos.sending import Posts, ordinary, post
+from tests.chaos.scenarios.poisoning import poisonous, raises
+from tests.chaos.sending import POISON, Posts, ordinary, post
 from tests.chaos.trial import Trial, trial
 
 WORKERS: Final = 3
@@ -55,14 +58,18 @@ sys.meta_path.insert(0, Deadly())
 def run(place: Place, load: Load) -> Figures:
     """Exactly those become dead letters; what dies is started again at once."""
     armed = dict.fromkeys(range(WORKERS), _armed(place.folder))
-    guilty = {load.posts * (n + 1) // (load.faults + 1): n for n in range(load.faults)}
+    deadly = {load.posts * (n + 1) // (load.faults + 1): n for n in range(load.faults)}
+    guilty = deadly.keys() | set(filter(raises, range(load.posts)))
 
     def make(number: int) -> bytes:
-        if number in guilty:
-            return post(number, "房间" + (KILL if guilty[number] % 2 else CRASH))
-        return ordinary(number)
+        if number in deadly:
+            return post(number, "房间" + (KILL if deadly[number] % 2 else CRASH))
+        return poisonous(number) if raises(number) else ordinary(number)
 
-    with trial(place, load, workers=WORKERS, posts=Posts(make), environments=armed) as tried:
+    posts = Posts(make)
+    with trial(
+        *(place, load), workers=WORKERS, posts=posts, raises_for=POISON, environments=armed
+    ) as tried:
         tried.figures.hits = {"workers that died": 0}
         died_s = time.monotonic()
         while tried.sending or time.monotonic() - died_s < CALM_S:
@@ -71,7 +78,10 @@ def run(place: Place, load: Load) -> Figures:
     figures = tried.figures
     numbers = posts_sent(tried.topics)
     convicted = {int(numbers[s]) for s, why in tried.found.reasons.items() if why == "poison"}
-    figures.demand(convicted == guilty.keys(), f"convicted: {sorted(convicted)}")
+    wrong = sorted(convicted ^ guilty)
+    figures.demand(not wrong, f"{len(wrong)} convicted that are good, or the reverse: {wrong[:5]}")
+    figures.hit("posts that kill", len(convicted & deadly.keys()))
+    figures.hit("posts that raise", len(convicted - deadly.keys()))
     labelled = load.posts / (load.seconds + max(0.0, figures.drained_s))
     share = labelled / (load.posts / load.seconds)
     figures.shown["throughput"] = f"{share:.0%} of what was sent"
