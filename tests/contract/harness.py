@@ -45,6 +45,9 @@ class Cluster(Protocol):
     def make_anew(self, topic: str, partitions: int) -> None:
         """Delete a topic and make another of its name."""
 
+    def holds(self, group: str, partition: Partition, offset: int) -> bool:
+        """Whether the cluster itself keeps this offset of a group, of whatever topic it was."""
+
 
 class InMemory:
     """The cluster in memory."""
@@ -88,6 +91,10 @@ class InMemory:
     def make_anew(self, topic: str, partitions: int) -> None:
         """Delete a topic and make another of its name."""
         self.cluster.make_anew(topic, partitions)
+
+    def holds(self, group: str, partition: Partition, offset: int) -> bool:
+        """Say yes: what is no offset of the topic that is there now is taken, and not kept."""
+        return True
 
 
 class Real:
@@ -162,6 +169,15 @@ class Real:
         with contextlib.closing(KafkaAdminClient(bootstrap_servers=self.servers)) as admin:
             admin.delete_topics([topic])
             admin.create_topics([NewTopic(topic, partitions, 1)])
+
+    def holds(self, group: str, partition: Partition, offset: int) -> bool:
+        """Ask as an operator can."""
+        from kafka import KafkaAdminClient, TopicPartition
+
+        with contextlib.closing(KafkaAdminClient(bootstrap_servers=self.servers)) as admin:
+            found = admin.list_group_offsets(group)[group]
+        at = TopicPartition(*partition)
+        return at in found and found[at].offset == offset
 
 
 @dataclass

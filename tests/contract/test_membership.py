@@ -1,10 +1,12 @@
 """The group: who owns what, how it moves, and who may commit."""
 
 import time
+from contextlib import suppress
 
 import pytest
 
 from tests.contract.harness import (
+    PATIENCE_S,
     Bench,
     join,
     outgoing,
@@ -15,7 +17,7 @@ from tests.contract.harness import (
     silence,
     values,
 )
-from worker.errors import MembershipLost, SlotTaken, TopicMadeAnew
+from worker.errors import MembershipLost, SlotTaken, TopicMadeAnew, Unavailable
 from worker.kafka.broker import Broker, Membership, Position
 from worker.messages import Partition
 
@@ -153,6 +155,54 @@ def test_a_topic_that_is_made_anew_is_read_from_its_beginning(bench: Bench) -> N
     broker.close(5.0, leave=True)
     bench.write([b"new 1", b"new 2", b"new 3"])
     assert values(records(bench.connect("a"), 3)) == [b"new 1", b"new 2", b"new 3"]
+
+
+def test_an_offset_that_comes_late_is_none_of_the_topic_that_has_the_name_now(bench: Bench) -> None:
+    """Kafka's commits name a topic, and not which: the next owner would skip what is new there."""
+    bench.write([b"1", b"2"])
+    late = bench.connect("a")
+    records(late, 2)
+    (membership,) = join_again(late)
+    bench.cluster.make_anew(bench.posts, 2)
+    commit_for_certain(bench, late, Partition(bench.posts, 0), membership)
+    late.close(5.0, leave=True)
+    bench.write([b"new 1", b"new 2", b"new 3"])
+    assert bench.cluster.holds(bench.group, Partition(bench.posts, 0), 2)
+    successor = bench.connect("a")
+    assert values(records(successor, 3)) == [b"new 1", b"new 2", b"new 3"]
+    assert successor.committed(both(bench), 5.0) == {}
+
+
+def test_an_offset_in_a_transaction_that_is_open_is_none_of_the_topic_that_is_made_anew_meanwhile(
+    bench: Bench,
+) -> None:
+    """Its outcomes are of the old topic, and are written; its offset is of no use to anybody."""
+    bench.write([b"1", b"2"])
+    late = bench.connect("a")
+    records(late, 2)
+    (membership,) = join_again(late)
+    transaction = late.begin(5.0)
+    transaction.send(outgoing(bench.verdicts, b"verdict of 1"))
+    transaction.settle(5.0)
+    transaction.offsets({Partition(bench.posts, 0): Position(2)}, membership, 5.0)
+    bench.cluster.make_anew(bench.posts, 2)
+    transaction.commit(5.0)
+    late.close(5.0, leave=True)
+    bench.write([b"new 1", b"new 2", b"new 3"])
+    assert values(records(bench.connect("a"), 3)) == [b"new 1", b"new 2", b"new 3"]
+
+
+def commit_for_certain(
+    bench: Bench, broker: Broker, partition: Partition, membership: Membership
+) -> None:
+    """Commit offset 2 until it is kept: Kafka knows the new topic some time after it is made."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        with suppress(Unavailable):
+            broker.mark({partition: Position(2, "a note")}, membership, 5.0)
+            if bench.cluster.holds(bench.group, partition, 2):
+                return
+    raise TimeoutError("Kafka does not keep the offset")
 
 
 def test_a_member_that_stops_without_leaving_keeps_its_partitions(bench: Bench) -> None:

@@ -101,7 +101,11 @@ class Broker(Protocol):
     def committed(
         self, partitions: Collection[Partition], timeout_s: float
     ) -> Mapping[Partition, Position]:
-        """Give the group's stable positions; a partition without one is left out."""
+        """Give the group's stable positions; a partition without one is left out.
+
+        What was committed of another topic of the same name is no position of this one, and
+        begins no reading: neither here nor in `poll`.
+        """
 
     def ends(self, partitions: Collection[Partition], timeout_s: float) -> Mapping[Partition, Ends]:
         """Give the ends of the logs."""

@@ -15,6 +15,7 @@ from worker.errors import Unavailable, UnknownTopic
 from worker.kafka.broker import Position
 from worker.kafka.client_errors import Operation, forbidden
 from worker.kafka.connections import answered
+from worker.kafka.offset_stamps import Vouched, stamped
 from worker.messages import Partition
 
 # Kafka's own default, for a broker that does not let us ask.
@@ -84,22 +85,23 @@ class ClusterQuestions:
     def commit(
         self,
         positions: Mapping[Partition, Position],
-        member: ConsumerGroupMetadata,
+        vouched: Vouched,
         timeout_s: float,
     ) -> None:
-        """Commit the group's positions, vouched for by `member`.
+        """Commit the group's positions, vouched for by a member.
 
         The consumer's own commit would vouch with whatever generation it has by then, and so
         commit for partitions that it no longer owns.
         """
         with answered(self._manager, "committing offsets"):
             node = self._coordinator_node(timeout_s)
-            request = _commit_request(positions, member)
+            request = _commit_request(positions, vouched)
             answer = self._ask(request, node, timeout_s)
             for topic in answer.topics:
                 for partition in topic.partitions:
                     if partition.error_code:
-                        self._refused(client.for_code(partition.error_code), topic.name, member)
+                        error = client.for_code(partition.error_code)
+                        self._refused(error, topic.name, vouched.member)
 
     def free_unowned(self, group: str, slot_id: str, partitions: int, timeout_s: float) -> None:
         """Send a slot's dead self away where some of the partitions have no owner.
@@ -196,8 +198,9 @@ def _owned(group: Any) -> int:
 
 
 def _commit_request(
-    positions: Mapping[Partition, Position], member: ConsumerGroupMetadata
+    positions: Mapping[Partition, Position], vouched: Vouched
 ) -> OffsetCommitRequest:
+    member = vouched.member
     topics = {partition.topic for partition in positions}
     by_topic = OffsetCommitRequest.OffsetCommitRequestTopic
     by_partition = by_topic.OffsetCommitRequestPartition
@@ -215,7 +218,7 @@ def _commit_request(
                         partition_index=partition.number,
                         committed_offset=position.offset,
                         committed_leader_epoch=-1,
-                        committed_metadata=position.note,
+                        committed_metadata=stamped(position.note, vouched.topic_id),
                     )
                     for partition, position in positions.items()
                     if partition.topic == topic

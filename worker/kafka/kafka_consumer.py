@@ -19,6 +19,7 @@ from worker.kafka.client_errors import Operation
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.connections import answered, distrust
 from worker.kafka.exact_records import ExactRecords
+from worker.kafka.offset_stamps import OffsetStamps, Vouched
 from worker.kafka.ownership import Ownership
 from worker.kafka.slot_watch import SlotWatch
 from worker.kafka.topic_watch import TopicWatch
@@ -119,6 +120,8 @@ class GroupConsumer:
         self._silent_since_s: float | None = None
         self._slot = SlotWatch(self._coordinator, settings.slot_id)
         self._topic = TopicWatch(consumer._cluster, self._coordinator, settings.topic)  # noqa: SLF001
+        # Stands between the coordinator and who asks it for offsets, kafka-python itself too.
+        OffsetStamps(consumer, self._topic)
         # One that does not poll for too long leaves. kafka-python has only dynamic members do so:
         # a static one would stay for its session, too.
         self._coordinator.is_dynamic_member = lambda: True
@@ -196,7 +199,7 @@ class GroupConsumer:
         with self._answered("asking for committed offsets"):
             found = self._coordinator.fetch_committed_offsets(wanted, timeout_ms=timeout_s * 1_000)
         return {
-            Partition(*partition): Position(known.offset, known.metadata or "")
+            Partition(*partition): Position(known.offset, known.metadata)
             for partition, known in found.items()
         }
 
@@ -257,7 +260,7 @@ class GroupConsumer:
         member = self._consumer.group_metadata()
         stable = member.state == MemberState.STABLE
         if stable and member.generation_id > 0 and member.member_id:
-            return Membership(member)
+            return Membership(Vouched(member, self._topic.id))
         return None
 
     def _moved(self) -> Mapping[Partition, int]:

@@ -28,6 +28,7 @@ from worker.kafka.client_settings import ClientSettings
 from worker.kafka.cluster_questions import ClusterQuestions
 from worker.kafka.connections import connected
 from worker.kafka.fences import Fences
+from worker.kafka.offset_stamps import stamped
 from worker.kafka.record_batches import OutgoingBatch
 from worker.messages import Outgoing, Partition, Receipt
 
@@ -251,21 +252,23 @@ class KafkaTransaction:
         if not self._transactional:
             self._marks = positions, membership
             return
+        vouched: Any = membership
         wanted = {
-            TopicPartition(*partition): OffsetAndMetadata(position.offset, position.note, -1)
+            TopicPartition(*partition): OffsetAndMetadata(
+                position.offset, stamped(position.note, vouched.topic_id), -1
+            )
             for partition, position in positions.items()
         }
-        member: Any = membership
         try:
             self._step(
-                lambda: self._manager.send_offsets_to_transaction(wanted, member),
+                lambda: self._manager.send_offsets_to_transaction(wanted, vouched.member),
                 timeout_s,
                 "adding offsets to the transaction",
                 TransactionAborted,
             )
         except SlotTaken as fenced:
             # A member that was out of the group for long and joined again has fenced itself.
-            if self._questions.is_current(member):
+            if self._questions.is_current(vouched.member):
                 raise
             raise MembershipLost("adding offsets: this member has joined anew since") from fenced
 
@@ -300,9 +303,9 @@ class KafkaTransaction:
         if self._marks is None:
             return
         positions, membership = self._marks
-        member: Any = membership
+        vouched: Any = membership
         try:
-            self._questions.commit(positions, member, timeout_s)
+            self._questions.commit(positions, vouched, timeout_s)
         except (MembershipLost, Unavailable) as error:
             raise InDoubt(str(error)) from error
         self.is_open = False

@@ -97,8 +97,8 @@ class KafkaPython:
         self, positions: Mapping[Partition, Position], membership: Membership, timeout_s: float
     ) -> None:
         """Commit positions outside any transaction."""
-        member: Any = membership
-        self._questions.commit(positions, member, timeout_s)
+        vouched: Any = membership
+        self._questions.commit(positions, vouched, timeout_s)
 
     def begin(self, timeout_s: float) -> Transaction:
         """Begin a transaction, with a new producer when the last one was thrown away."""

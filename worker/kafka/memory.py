@@ -87,6 +87,9 @@ class MemoryCluster:
         with self.changed:
             groups = self._groups_on(topic)
             self._incarnations[topic] = self.incarnation(topic) + 1
+            for producer in self._producers.values():
+                held = producer.positions.items()
+                producer.positions = {p: position for p, position in held if p.topic != topic}
             self.create_topic(topic, partitions)
             for group in groups:
                 group.share_out([])

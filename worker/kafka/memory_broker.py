@@ -119,7 +119,7 @@ class MemoryBroker:
         """Commit positions outside any transaction."""
         with self._cluster.changed:
             self._group.check(cast("Proof", membership))
-            self._group.committed.update(positions)
+            self._group.committed.update(self.counting(positions))
 
     def begin(self, timeout_s: float) -> "MemoryTransaction":  # noqa: ARG002 -- the seam's.
         """Begin a transaction; a new producer fences the one before it and aborts its work."""
@@ -142,6 +142,11 @@ class MemoryBroker:
             if leave and self._member is not None:
                 self._group.leave(self._member)
                 self._cluster.changed.notify_all()
+
+    def counting(self, positions: Mapping[Partition, Position]) -> Mapping[Partition, Position]:
+        """Give those that count: none, where another topic has the name of what was polled."""
+        current = self._cluster.incarnation(self._settings.topic)
+        return positions if self._incarnation == current else {}
 
     def discard(self) -> None:
         """Throw the producer away; what it left open stays so until it is fenced."""
@@ -294,7 +299,7 @@ class MemoryTransaction:
                 self._die()
                 raise
             self._cluster.open(self._settings.slot_id, self._settings.group, self._written)
-            self._cluster.hold(self._settings.slot_id, positions)
+            self._cluster.hold(self._settings.slot_id, self._broker.counting(positions))
 
     def commit(self, timeout_s: float) -> None:  # noqa: ARG002 -- the seam's.
         """Make all of it visible, offsets with it."""
@@ -332,7 +337,7 @@ class MemoryTransaction:
             except MembershipLost as error:
                 self._die()
                 raise InDoubt(str(error)) from error
-        group.committed.update(self._positions)
+        group.committed.update(self._broker.counting(self._positions))
 
     def _end(self, work: Callable[[], None]) -> None:
         work()

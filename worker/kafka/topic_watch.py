@@ -25,6 +25,11 @@ class TopicWatch:
         self._partitions: frozenset[int] = frozenset()
         self._gone_since_s: float | None = None
 
+    @property
+    def id(self) -> UUID | None:
+        """The id of the topic that is read; None while nobody has told it."""
+        return self._id
+
     def look(self) -> None:
         """Join anew where partitions came, so that the group shares them out.
 
@@ -35,14 +40,15 @@ class TopicWatch:
             TopicMadeAnew: what was read so far was of another topic of this name.
             UnknownTopic: the topic is gone, for seconds already.
         """
-        self._demand_the_same()
+        self.demand_the_same()
         partitions = frozenset(self._cluster.partitions_for_topic(self._topic) or ())
         self._demand_any(partitions)
         if self._partitions and partitions - self._partitions:
             self._coordinator.request_rejoin()
         self._partitions = partitions or self._partitions
 
-    def _demand_the_same(self) -> None:
+    def demand_the_same(self) -> None:
+        """Take the topic's id at first; TopicMadeAnew when it is another one later."""
         known = self._cluster.topic_id(self._topic)
         if known is None or known == _NO_ID:
             return

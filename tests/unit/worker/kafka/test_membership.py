@@ -5,30 +5,36 @@ import threading
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
-from kafka.structs import ConsumerGroupMetadata, MemberState
+from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata, TopicPartition
 
+from worker.attempts import note_of
 from worker.errors import Unavailable
 from worker.kafka import kafka_consumer
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.exact_records import ExactRecords
 from worker.kafka.kafka_consumer import GroupConsumer
+from worker.kafka.offset_stamps import Vouched, stamped
 from worker.kafka.ownership import Ownership
 from worker.messages import Partition
+
+POSTS_ID = uuid4()
 
 
 def membership_of(metadata: ConsumerGroupMetadata) -> object:
     """Ask a member whose client says this of itself."""
     member = object.__new__(GroupConsumer)
     member._consumer = SimpleNamespace(group_metadata=lambda: metadata)
+    member._topic = cast("Any", SimpleNamespace(id=POSTS_ID))
     return member._membership()
 
 
 def test_a_stable_member_vouches() -> None:
-    """Its metadata goes with the offsets, and the broker checks it."""
+    """Its metadata goes with the offsets, and the broker checks it; the topic's id is for us."""
     metadata = ConsumerGroupMetadata("tuwen", 3, "member-1", None, MemberState.STABLE)
-    assert membership_of(metadata) is metadata
+    assert membership_of(metadata) == Vouched(metadata, POSTS_ID)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +67,7 @@ class SilentConsumer:
             rejoining=False,
             coordinator_unknown=lambda: True,
             _handle_heartbeat_response=lambda *_: None,
+            fetch_committed_offsets_async=self._fetch_committed,
         )
         self._cluster.topic_id = lambda _: None
         self._cluster.partitions_for_topic = lambda _: {0}
@@ -78,6 +85,11 @@ class SilentConsumer:
     def close(self, autocommit: bool, timeout_ms: float) -> None:
         """Leave, as the client has dynamic members do."""
         self.left = self._coordinator.is_dynamic_member()
+
+    async def _fetch_committed(self, *_: object, **__: object) -> dict[Any, Any]:
+        """Give an offset with a note and a stamp."""
+        metadata = stamped(note_of(1), POSTS_ID)
+        return {TopicPartition("posts", 0): OffsetAndMetadata(7, metadata, -1)}
 
     def group_metadata(self) -> ConsumerGroupMetadata:
         """Be out of the group."""
@@ -144,6 +156,17 @@ def test_records_are_read_by_our_own_reader(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(kafka_consumer, "Fetcher", lambda *_, **__: None)
     GroupConsumer(consumer, ClientSettings("nobody:1", "group", "posts", "slot"))
     assert consumer._fetcher.PartitionRecords is ExactRecords
+
+
+def test_offsets_that_the_group_gives_back_are_looked_at_before_anybody_sees_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The client itself is the first who asks for one, when it gains a partition."""
+    consumer = SilentConsumer()
+    monkeypatch.setattr(kafka_consumer, "Fetcher", lambda *_, **__: None)
+    GroupConsumer(consumer, ClientSettings("nobody:1", "group", "posts", "slot"))
+    (found,) = asyncio.run(consumer._coordinator.fetch_committed_offsets_async([])).values()
+    assert found.metadata == note_of(1)
 
 
 def joining(ended: bool) -> Any:

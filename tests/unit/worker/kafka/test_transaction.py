@@ -4,17 +4,24 @@ from collections import defaultdict
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import kafka.errors as client
 import pytest
 from kafka.producer.producer_batch import ProducerBatch
-from kafka.structs import ConsumerGroupMetadata, MemberState
+from kafka.structs import (
+    ConsumerGroupMetadata,
+    MemberState,
+    OffsetAndMetadata,
+    TopicPartition,
+)
 
 from worker.errors import BrokerError, InDoubt, MembershipLost, SlotTaken, TransactionAborted
 from worker.kafka.broker import Membership, Position
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.cluster_questions import ClusterQuestions
 from worker.kafka.kafka_producer import KafkaTransaction, Slot, Target
+from worker.kafka.offset_stamps import Vouched
 from worker.messages import Outgoing, Partition, Receipt
 
 VERDICTS = Partition("verdicts", 0)
@@ -22,6 +29,9 @@ POSTS = Partition("posts", 0)
 VERDICT = Outgoing("verdicts", 0, b"key", b"value", (), 1_000)
 POLLED = ConsumerGroupMetadata("tuwen", 3, "member-1", "slot-0", MemberState.STABLE)
 SINCE_THEN = ConsumerGroupMetadata("tuwen", 4, "member-1", "slot-0", MemberState.STABLE)
+MEMBER = Membership(Vouched(POLLED, UUID(int=0xFB << 120 | 7)))
+# As `kafka-topics.sh --describe` prints that id.
+STAMP = "-wAAAAAAAAAAAAAAAAAABw"
 LATE = client.KafkaTimeoutError("given up")
 
 
@@ -56,6 +66,7 @@ class Producer:
         self.answers = True
         self.starts_anew = False
         self.members: list[object] = []
+        self.offsets: object = {}
         self.steps: list[str] = []
         self.is_ended = False
 
@@ -78,7 +89,8 @@ class Producer:
         """As the client's."""
 
     def send_offsets_to_transaction(self, offsets: object, member: object) -> Step:
-        """Note who vouches."""
+        """Note who vouches, and for what."""
+        self.offsets = offsets
         self.members.append(member)
         return self._step("offsets")
 
@@ -153,12 +165,12 @@ def test_offsets_are_vouched_for_by_the_membership_that_was_polled(
     slot: Slot, producer: Producer
 ) -> None:
     """What the member has become since then would vouch for partitions that it has lost."""
-    begun(slot).offsets({POSTS: Position(1)}, Membership(POLLED), 1.0)
+    begun(slot).offsets({POSTS: Position(1)}, MEMBER, 1.0)
     assert producer.members == [POLLED]
 
 
-def test_a_plain_commit_is_vouched_for_by_the_membership_that_was_polled() -> None:
-    """At least once there is no transaction, and the same holds."""
+def committed_plainly(position: Position) -> Any:
+    """Give the request by which a position is committed outside any transaction."""
     asked: list[Any] = []
 
     def ask(request: Any, _node: object, _timeout_s: float) -> Any:
@@ -170,8 +182,27 @@ def test_a_plain_commit_is_vouched_for_by_the_membership_that_was_polled() -> No
     questions._coordinator = SimpleNamespace(group_metadata=lambda: SINCE_THEN)
     questions._coordinator_node = lambda _: "node"
     questions._ask = ask
-    questions.commit({POSTS: Position(1)}, POLLED, 1.0)
-    assert asked[0].generation_id_or_member_epoch == POLLED.generation_id
+    questions.commit({POSTS: position}, MEMBER, 1.0)
+    return asked[0]
+
+
+def test_a_plain_commit_is_vouched_for_by_the_membership_that_was_polled() -> None:
+    """At least once there is no transaction, and the same holds."""
+    request = committed_plainly(Position(1))
+    assert request.generation_id_or_member_epoch == POLLED.generation_id
+
+
+def test_offsets_carry_the_id_of_the_topic_that_was_polled(slot: Slot, producer: Producer) -> None:
+    """Beside their note: a commit names the topic alone, and another may have that name by now."""
+    begun(slot).offsets({POSTS: Position(1, "attempts=1")}, MEMBER, 1.0)
+    metadata = f"attempts=1 topic={STAMP}"
+    assert producer.offsets == {TopicPartition(*POSTS): OffsetAndMetadata(1, metadata, -1)}
+
+
+def test_an_offset_of_a_plain_commit_carries_the_id_of_the_topic_that_was_polled() -> None:
+    """As in a transaction."""
+    request = committed_plainly(Position(1))
+    assert request.topics[0].partitions[0].committed_metadata == f"topic={STAMP}"
 
 
 def test_after_an_error_there_is_another_producer(slot: Slot, producer: Producer) -> None:
@@ -204,7 +235,7 @@ def test_no_step_is_waited_for_without_a_bound(slot: Slot, producer: Producer) -
     """The client's own methods wait for ever."""
     producer.answers = False
     with pytest.raises(TransactionAborted, match="no answer within"):
-        begun(slot).offsets({POSTS: Position(1)}, Membership(POLLED), 0.1)
+        begun(slot).offsets({POSTS: Position(1)}, MEMBER, 0.1)
     assert producer.is_ended
 
 
@@ -217,4 +248,4 @@ def test_a_fenced_member_has_lost_its_slot_unless_it_has_joined_anew(
     producer.answers = False
     slot._questions = cast("Any", SimpleNamespace(is_current=lambda _: is_current))
     with pytest.raises(told):
-        begun(slot).offsets({POSTS: Position(1)}, Membership(POLLED), 0.1)
+        begun(slot).offsets({POSTS: Position(1)}, MEMBER, 0.1)
