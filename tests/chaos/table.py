@@ -204,7 +204,7 @@ SCENARIOS: Final = (
         "poison",
         "posts that make the model raise, 1 % of a backlog; one without them before",
         poisoning.run,
-        Load(120_000, 0.0),
+        Load(480_000, 0.0),
         Load(6_000, 0.0),
     ),
     Scenario(
