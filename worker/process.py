@@ -65,9 +65,6 @@ TRIAL_S: Final = 30.0
 CONNECT_S: Final = 60.0
 """How long a start may take to connect; its many questions all end long before."""
 
-TURN_S: Final = 0.0005
-"""How long a thread may compute while another waits for its turn (docs/decisions/0035)."""
-
 REFUSALS: Final = (
     *(BundleError, PortTaken, BrokerError),
     *(ImageRootError, BadRules, DecoderUnavailable),
@@ -132,7 +129,7 @@ class ToParent:
 
 def run(settings: WorkerSettings, slot: int, connect: Connect = kafka_python.connect) -> int:
     """Run a worker in this process, under the slot that its caller holds."""
-    _suit_interpreter()
+    _collect_seldom()
     stopping = Stopping(settings.stop_timeout_s)
     with heeding_signals(stopping):
         return work(settings, slot, connect, stopping, settings.metrics_port, OnStderr())
@@ -329,11 +326,9 @@ def _decoder(
     return decoder
 
 
-def _suit_interpreter() -> None:
-    """Suit Python to a few threads, each of which works on a batch."""
-    # Dead cycles are looked for after 10,000 new objects, not 700: most of a batch is alive.
+def _collect_seldom() -> None:
+    """Look for dead cycles after 10,000 new objects, not 700: most of a batch in work is alive."""
     gc.set_threshold(10_000, 10, 10)
-    sys.setswitchinterval(TURN_S)
 
 
 def _keep_arenas_few() -> None:
@@ -346,7 +341,7 @@ def _keep_arenas_few() -> None:
 
 def main() -> int:
     """Be the child of `worker.supervisor`: settings come on stdin, whose end is the parent's."""
-    _suit_interpreter()
+    _collect_seldom()
     lines = os.fdopen(os.dup(1), "wb")
     # What a library prints must not be taken for what the worker says.
     os.dup2(2, 1)

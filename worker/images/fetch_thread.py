@@ -6,8 +6,6 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
-import uvloop
-
 from worker.images.host_health import Hosts
 from worker.images.host_reports import HostReport, worst
 
@@ -25,7 +23,7 @@ class FetchThread:
     def __init__(self, at_once_max: int) -> None:
         self.turn = asyncio.Semaphore(at_once_max)
         self._hosts: list[Hosts] = []
-        self._loop = uvloop.new_event_loop()
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="images", daemon=True)
         self._thread.start()
 

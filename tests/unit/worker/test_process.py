@@ -1,4 +1,3 @@
-import gc
 import http.client
 import json
 import os
@@ -6,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -201,27 +200,6 @@ def test_a_broker_that_does_not_answer_refuses(settings: WorkerSettings) -> None
     running = Running(settings, connect)
     assert running.join() == REFUSED
     assert running.told.why == "no answer from 127.0.0.1:9092"
-
-
-@pytest.fixture
-def _interpreter_as_it_was() -> Iterator[None]:
-    """Put back what a worker sets for its whole process."""
-    turn_s, threshold = sys.getswitchinterval(), gc.get_threshold()
-    yield
-    sys.setswitchinterval(turn_s)
-    gc.set_threshold(*threshold)
-
-
-@pytest.mark.usefixtures("_interpreter_as_it_was")
-def test_threads_of_a_worker_take_turns_often(settings: WorkerSettings) -> None:
-    """Else each run of a graph ends with a wait for a thread that computes."""
-
-    def connect(_: ClientSettings) -> Broker:
-        raise Unavailable("away")
-
-    asked = settings.model_copy(update={"metrics_port": 0})
-    assert process.run(asked, 0, connect) == REFUSED
-    assert sys.getswitchinterval() == pytest.approx(process.TURN_S)
 
 
 def test_a_broker_that_is_away_makes_a_worker_unready_and_not_dead(
