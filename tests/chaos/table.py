@@ -202,9 +202,9 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "poison",
-        "posts that make the model raise, 1 % of a backlog; one without them before",
+        "posts that make a model of real size raise, 1 % of a backlog after one without them",
         poisoning.run,
-        Load(480_000, 0.0),
+        Load(200_000, 0.0),
         Load(6_000, 0.0),
     ),
     Scenario(

@@ -8,7 +8,7 @@ return run.figures              # drained, stopped in order, and reconciled by n
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ DRAIN_S: Final = 60.0
 """How long the last posts may come to nothing; a black hole and its timeouts are shorter."""
 CATCH_UP_S: Final = 0.5
 ORDINARY: Final = Posts()
+Model = Callable[[Path], object]
 QUICK: Final = {
     "request_timeout_ms": 1_000,
     "delivery_timeout_ms": 1_500,
@@ -88,7 +89,7 @@ def trial(
     servers: str = "",
     settings: Mapping[str, object] | None = None,
     posts: Posts = ORDINARY,
-    raises_for: str = "",
+    model: Model = write_tiny_bundle,
     environments: Mapping[int, Mapping[str, str]] | None = None,
     logs: Path | None = None,
     bundle: Path | None = None,
@@ -103,7 +104,7 @@ def trial(
         servers: what the workers connect to, where it is not what all others do.
         settings: what differs from the product's defaults.
         posts: what they are.
-        raises_for: the text graph raises for texts with this term.
+        model: writes the bundle into a new folder.
         environments: variables that some slots get on top of their parent's.
         logs: folder that the workers' logs go to.
         bundle: folder that the model is written to.
@@ -112,7 +113,7 @@ def trial(
     topics = Topics(place.servers, place.name, PARTITIONS)
     topics.create(**(bytes_max or {}))
     told = {"bootstrap_servers": servers or place.servers, **(settings or {})}
-    flock = fleet(topics, place.folder, bundle or place.folder / "bundle", told, raises_for)
+    flock = fleet(topics, place.folder, bundle or place.folder / "bundle", told, model)
     flock.environments.update(environments or {})
     flock.logs = logs or place.folder
     follower = Follower(topics)
@@ -146,10 +147,10 @@ def _drain(run: Trial, posts: int) -> None:
 
 
 def fleet(
-    topics: Topics, folder: Path, bundle: Path, told: Mapping[str, object], raises_for: str
+    topics: Topics, folder: Path, bundle: Path, told: Mapping[str, object], model: Model
 ) -> Fleet:
     """Write the model of one run; its workers have the product's own defaults, but for `told`."""
-    write_tiny_bundle(bundle, raises_for=raises_for)
+    model(bundle)
     settings = {
         "bundle": bundle,
         "group": topics.name,

@@ -8,6 +8,7 @@ a real one would pick its victims on the whole machine.
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from tests.chaos.scenario import Figures, Load, Place
 from tests.chaos.scenarios.poisoning import poisonous, raises
 from tests.chaos.sending import POISON, Posts, ordinary, post
 from tests.chaos.trial import Trial, trial
+from tests.tiny_bundle import write_tiny_bundle
 
 WORKERS: Final = 3
 CALM_S: Final = 25.0
@@ -66,9 +68,9 @@ def run(place: Place, load: Load) -> Figures:
             return post(number, "房间" + (KILL if deadly[number] % 2 else CRASH))
         return poisonous(number) if raises(number) else ordinary(number)
 
-    posts = Posts(make)
+    model = partial(write_tiny_bundle, raises_for=POISON)
     with trial(
-        *(place, load), workers=WORKERS, posts=posts, raises_for=POISON, environments=armed
+        *(place, load), workers=WORKERS, posts=Posts(make), model=model, environments=armed
     ) as tried:
         tried.figures.hits = {"workers that died": 0}
         died_s = time.monotonic()

@@ -1,13 +1,19 @@
-"""Send a backlog of good posts, and then one of which each hundredth makes the text graph raise."""
+"""Send a backlog of good posts, and then one of which each hundredth makes the model raise.
+
+The bundle is as large as a trained one, and the texts are as long as posts have them: else a post
+costs next to nothing, and what poison costs beside it tells little.
+"""
 
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
+from benchmarks.real_size_bundle import texts, write_bundle
 from tests.chaos.oracle import posts_sent
 from tests.chaos.scenario import Figures, Load, Place
-from tests.chaos.sending import POISON, Posts, ordinary, post
+from tests.chaos.sending import POISON, Posts, post
 from tests.chaos.trial import Trial, trial
 
 EVERY: Final = 100
@@ -17,6 +23,8 @@ TIMED: Final = (0.1, 0.9)
 LASTING_S: Final = 5.0
 """In a shorter time a pause of one worker is much of it."""
 PATIENCE_S: Final = 60.0
+TEXTS: Final = 2_000
+"""So many stand for all: a text costs the same each time."""
 
 
 def raises(number: int) -> bool:
@@ -34,13 +42,18 @@ def run(place: Place, load: Load) -> Figures:
     half = load.posts // 2
     calm_is_over = threading.Event()
 
+    good = [text for text in texts(TEXTS, 2) if POISON not in text]
+
     def make(number: int) -> bytes:
         if number == half:
             calm_is_over.wait()
-        return poisonous(number) if number >= half and raises(number) else ordinary(number)
+        text = good[number % len(good)]
+        bad = number >= half and raises(number)
+        return post(number, f"{text}，{POISON}" if bad else text)
 
     backlog = replace(load, seconds=0.0)
-    with trial(place, backlog, posts=Posts(make), raises_for=POISON) as tried:
+    model = partial(write_bundle, raises_for=POISON)
+    with trial(place, backlog, posts=Posts(make), model=model) as tried:
         try:
             calm, _ = _throughput(tried, 0, half)
         finally:
