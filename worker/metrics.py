@@ -159,7 +159,7 @@ class Metrics:
         self._image_bytes = Counter(
             "tuwen_image_bytes", "Bytes of images fetched.", ["scheme"], registry=registry
         )
-        self._image_fetch_seconds = Histogram(
+        self._image_fetch_seconds = BatchHistogram(
             "tuwen_image_fetch_seconds",
             "Time of one fetch over the network, from its turn to its end.",
             ["scheme"],
@@ -273,9 +273,9 @@ class Metrics:
         if size:
             self._image_bytes.labels(scheme).inc(size)
 
-    def fetch_took(self, scheme: str, seconds: float) -> None:
-        """Tell how long a fetch over the network took, whatever it brought."""
-        self._image_fetch_seconds.labels(scheme).observe(seconds)
+    def fetches_took(self, scheme: str, seconds: Sequence[float]) -> None:
+        """Tell how long fetches over the network took, whatever they brought."""
+        self._image_fetch_seconds.labels(scheme).observe_many(seconds)
 
     def image_cache_asked(self, found: Found, posts: int) -> None:
         """Tell of how many posts the image was found so."""

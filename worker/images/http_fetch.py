@@ -11,6 +11,7 @@ it is dead or only slow is found out behind the posts' backs, by a fetch that ha
 import asyncio
 import math
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -146,12 +147,7 @@ class HttpFetch:
         began_s = _now_s()
         asking = condition(url, known)
         try:
-            signed = self._rules.signed(url)
-            async with (
-                asyncio.timeout(patience_s) as beginning,
-                self._session.get(signed, allow_redirects=False, headers=asking) as response,
-            ):
-                beginning.reschedule(None)
+            async with await self._begun(self._rules.signed(url), asking, patience_s) as response:
                 answer = await self._answer(url, response, known if asking else None)
                 _note(health, response, answer)
                 return answer
@@ -167,6 +163,16 @@ class HttpFetch:
             return problem
         finally:
             health.took_s += _now_s() - began_s
+
+    async def _begun(
+        self, url: URL, asking: Mapping[str, str], patience_s: float | None
+    ) -> aiohttp.ClientResponse:
+        """Send a request, and wait for the head of its answer, or no longer than is said."""
+        request = self._session.get(url, allow_redirects=False, headers=asking)
+        if patience_s is None:
+            return await request
+        async with asyncio.timeout(patience_s):
+            return await request
 
     async def _answer(
         self, url: URL, response: aiohttp.ClientResponse, known: Version | None

@@ -6,6 +6,7 @@ two posts with one reference in flight, one fetches.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -42,6 +43,7 @@ class HttpSource:
         self._rules = rules
         self._bounds = bounds
         self._watch = watch
+        self._took_s: defaultdict[str, list[float]] = defaultdict(list)
         self._flights: dict[tuple[URL, Version | None], asyncio.Task[Answer]] = {}
         self._thread = shared or FetchThread(bounds.connections_max)
         self._own = self._thread if shared is None else None
@@ -82,7 +84,7 @@ class HttpSource:
         pending = {flight for flight in flights if isinstance(flight, asyncio.Task)}
         if pending:
             await asyncio.wait(pending)
-        self._watch.hosts_left_alone(self._thread.left_alone())
+        self._tell()
         return [each.result() if isinstance(each, asyncio.Task) else each for each in flights]
 
     def _flight(self, reference: str, known: Version | None) -> asyncio.Task[Answer] | ImageProblem:
@@ -100,17 +102,34 @@ class HttpSource:
 
     async def _in_turn(self, url: URL, known: Version | None, scheme: str) -> Answer:
         turn = self._hosts.of(url).turn
+        if turn.locked() or self._thread.turn.locked():
+            return await self._when_free(turn, url, known, scheme)
         # Most have their turn at once, and need no clock.
-        waiting_s = TURN_S if turn.locked() or self._thread.turn.locked() else None
+        async with turn, self._thread.turn:
+            return await self._timed(url, known, scheme)
+
+    async def _when_free(
+        self, turn: asyncio.Semaphore, url: URL, known: Version | None, scheme: str
+    ) -> Answer:
         try:
-            async with asyncio.timeout(waiting_s) as waiting, turn, self._thread.turn:
+            async with asyncio.timeout(TURN_S) as waiting, turn, self._thread.turn:
                 waiting.reschedule(None)
-                began_s = time.perf_counter()
-                image = await self._http.fetch(url, known)
-                if image != LEFT_ALONE:
-                    self._watch.fetch_took(scheme, time.perf_counter() - began_s)
-                return image
+                return await self._timed(url, known, scheme)
         except TimeoutError:
             return ImageProblem(
                 Reason.IMAGE_TIMEOUT, f"the host was busy with others for {TURN_S:g} s"
             )
+
+    async def _timed(self, url: URL, known: Version | None, scheme: str) -> Answer:
+        began_s = time.perf_counter()
+        image = await self._http.fetch(url, known)
+        if image != LEFT_ALONE:
+            self._took_s[scheme].append(time.perf_counter() - began_s)
+        return image
+
+    def _tell(self) -> None:
+        """Tell of a batch at once: a metric takes as long for one as for all."""
+        for scheme, took_s in self._took_s.items():
+            self._watch.fetches_took(scheme, took_s)
+        self._took_s.clear()
+        self._watch.hosts_left_alone(self._thread.left_alone())

@@ -95,8 +95,8 @@ class FetchWatch(Protocol):
     def images_fetched(self, scheme: str, answers: Sequence[Answer]) -> None:
         """These came of references of a scheme that has a source, or of `OTHER`."""
 
-    def fetch_took(self, scheme: str, seconds: float) -> None:
-        """A fetch over the network has ended, well or not."""
+    def fetches_took(self, scheme: str, seconds: Sequence[float]) -> None:
+        """Fetches over the network have ended, well or not: so long each took."""
 
     def hosts_left_alone(self, hosts: int) -> None:
         """So many hosts are not asked now, as they failed or asked for it."""
@@ -108,7 +108,7 @@ class Unwatched:
     def images_fetched(self, scheme: str, answers: Sequence[Answer]) -> None:
         """Forget it."""
 
-    def fetch_took(self, scheme: str, seconds: float) -> None:
+    def fetches_took(self, scheme: str, seconds: Sequence[float]) -> None:
         """Forget it."""
 
     def hosts_left_alone(self, hosts: int) -> None:

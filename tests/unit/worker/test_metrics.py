@@ -178,7 +178,7 @@ def test_fetches_are_counted_by_scheme_and_outcome(
     gone = ImageProblem(Reason.IMAGE_NOT_FOUND, "")
     metrics.images_fetched("http", [b"12345", gone, b"12", gone])
     metrics.images_fetched("other", [ImageProblem(Reason.IMAGE_SCHEME_UNKNOWN, "")])
-    metrics.fetch_took("http", 0.03)
+    metrics.fetches_took("http", [0.03, 0.3])
     metrics.hosts_left_alone(2)
     shown = generate_latest(registry).decode()
     for line in (
@@ -186,7 +186,7 @@ def test_fetches_are_counted_by_scheme_and_outcome(
         'tuwen_image_fetches_total{outcome="image-not-found",scheme="http"} 2.0',
         'tuwen_image_fetches_total{outcome="image-scheme-unknown",scheme="other"} 1.0',
         'tuwen_image_bytes_total{scheme="http"} 7.0',
-        'tuwen_image_fetch_seconds_count{scheme="http"} 1.0',
+        'tuwen_image_fetch_seconds_count{scheme="http"} 2.0',
         "tuwen_image_hosts_left_alone 2.0",
     ):
         assert f"{line}\n" in shown

@@ -1,6 +1,7 @@
 """A network of loopback: image hosts by name, and a source that may reach them alone."""
 
 import ssl
+from collections.abc import Sequence
 
 from tests.image_hosts import Handler, Loopback, fixed
 from worker.images.address_guard import guard
@@ -23,10 +24,10 @@ class Watching(Unwatched):
         self.took: list[str] = []
         self.left_alone = 0
 
-    def fetch_took(self, scheme: str, seconds: float) -> None:
-        """Note the scheme."""
-        assert seconds >= 0
-        self.took.append(scheme)
+    def fetches_took(self, scheme: str, seconds: Sequence[float]) -> None:
+        """Note the scheme of each."""
+        assert min(seconds) >= 0
+        self.took += [scheme] * len(seconds)
 
     def hosts_left_alone(self, hosts: int) -> None:
         """Note how many."""
