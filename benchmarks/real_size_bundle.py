@@ -1,11 +1,14 @@
 """A bundle as large as a trained one, and texts and pictures to send it; its weights are random.
 
+    python -m benchmarks.real_size_bundle FOLDER [RAISES_FOR]
+
 What a post costs does not depend on what the weights say: a compact CNN, 50,000 terms of
 words and pairs of words, soft voting over three labels.
 """
 
 import hashlib
 import importlib.util
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from io import BytesIO
@@ -219,3 +222,7 @@ def _manifest(block: TextBlock, graphs: dict[str, GraphSpec]) -> Manifest:
         seed=0,
         corpus_sha256="",
     )
+
+
+if __name__ == "__main__":
+    write_bundle(Path(sys.argv[1]), *sys.argv[2:])

@@ -4,13 +4,16 @@ The bundle is as large as a trained one, and the texts are as long as posts have
 costs next to nothing, and what poison costs beside it tells little.
 """
 
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
-from functools import partial
+from pathlib import Path
 from typing import Final
 
-from benchmarks.real_size_bundle import texts, write_bundle
+from benchmarks.real_size_bundle import texts
+from tests.chaos.fleet import ROOT
 from tests.chaos.oracle import posts_sent
 from tests.chaos.scenario import Figures, Load, Place
 from tests.chaos.sending import POISON, Posts, post
@@ -52,8 +55,7 @@ def run(place: Place, load: Load) -> Figures:
         return post(number, f"{text}，{POISON}" if bad else text)
 
     backlog = replace(load, seconds=0.0)
-    model = partial(write_bundle, raises_for=POISON)
-    with trial(place, backlog, posts=Posts(make), model=model) as tried:
+    with trial(place, backlog, posts=Posts(make), model=_write_model) as tried:
         try:
             calm, _ = _throughput(tried, 0, half)
         finally:
@@ -72,6 +74,12 @@ def run(place: Place, load: Load) -> Figures:
     low = poisoned < THROUGHPUT_MIN * calm and lasted_s >= LASTING_S
     figures.demand(not low, f"{poisoned / calm:.0%} of the throughput without poison")
     return figures
+
+
+def _write_model(folder: Path) -> None:
+    """In a process of its own: TensorFlow stays out of this one."""
+    command = [sys.executable, "-m", "benchmarks.real_size_bundle", str(folder), POISON]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 def _throughput(tried: Trial, first: int, posts: int) -> tuple[float, float]:
