@@ -1,7 +1,8 @@
 """Send a backlog of good posts, and then one of which each hundredth makes the model raise.
 
 The bundle is as large as a trained one, and the texts are as long as posts have them: else a post
-costs next to nothing, and what poison costs beside it tells little.
+costs next to nothing, and what poison costs beside it tells little. A run that is too short to tell
+does with a tiny one.
 """
 
 import subprocess
@@ -18,13 +19,14 @@ from tests.chaos.oracle import posts_sent
 from tests.chaos.scenario import Figures, Load, Place
 from tests.chaos.sending import POISON, Posts, post
 from tests.chaos.trial import Trial, trial
+from tests.tiny_bundle import write_tiny_bundle
 
 EVERY: Final = 100
 THROUGHPUT_MIN: Final = 0.8
 TIMED: Final = (0.1, 0.9)
 """The part of each backlog that is timed: its ends are starts and waits."""
-LASTING_S: Final = 5.0
-"""In a shorter time a pause of one worker is much of it."""
+LASTING: Final = 100_000
+"""Of fewer posts a pause of one worker is much of the time."""
 PATIENCE_S: Final = 60.0
 TEXTS: Final = 2_000
 """So many stand for all: a text costs the same each time."""
@@ -55,12 +57,13 @@ def run(place: Place, load: Load) -> Figures:
         return post(number, f"{text}，{POISON}" if bad else text)
 
     backlog = replace(load, seconds=0.0)
-    with trial(place, backlog, posts=Posts(make), model=_write_model) as tried:
+    model = _write_large if load.posts >= LASTING else _write_tiny
+    with trial(place, backlog, posts=Posts(make), model=model) as tried:
         try:
-            calm, _ = _throughput(tried, 0, half)
+            calm = _throughput(tried, 0, half)
         finally:
             calm_is_over.set()
-        poisoned, lasted_s = _throughput(tried, half, half)
+        poisoned = _throughput(tried, half, half)
     figures = tried.figures
     sent = posts_sent(tried.topics)
     guilty = {s for s, n in sent.items() if int(n) >= half and raises(int(n))}
@@ -71,23 +74,27 @@ def run(place: Place, load: Load) -> Figures:
     figures.demand(convicted <= guilty, f"{len(convicted - guilty)} good posts are dead letters")
     figures.shown["posts/s without"] = f"{calm:,.0f}"
     figures.shown["with poison"] = f"{poisoned:,.0f} ({poisoned / calm:.0%})"
-    low = poisoned < THROUGHPUT_MIN * calm and lasted_s >= LASTING_S
+    low = poisoned < THROUGHPUT_MIN * calm and load.posts >= LASTING
     figures.demand(not low, f"{poisoned / calm:.0%} of the throughput without poison")
     return figures
 
 
-def _write_model(folder: Path) -> None:
+def _write_tiny(folder: Path) -> None:
+    write_tiny_bundle(folder, raises_for=POISON)
+
+
+def _write_large(folder: Path) -> None:
     """In a process of its own: TensorFlow stays out of this one."""
     command = [sys.executable, "-m", "benchmarks.real_size_bundle", str(folder), POISON]
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def _throughput(tried: Trial, first: int, posts: int) -> tuple[float, float]:
-    """Give outcomes a second of a backlog, and the seconds of its timed part; wait for its end."""
+def _throughput(tried: Trial, first: int, posts: int) -> float:
+    """Give outcomes a second of a backlog's timed part, and wait for its end."""
     begin, end = (first + int(share * posts) for share in TIMED)
     tried.follower.reaches(begin, PATIENCE_S)
     began_s, before = time.monotonic(), tried.follower.seen
     tried.follower.reaches(end, PATIENCE_S)
-    lasted_s, done = time.monotonic() - began_s, tried.follower.seen - before
+    posts_per_s = (tried.follower.seen - before) / (time.monotonic() - began_s)
     tried.follower.reaches(first + posts, PATIENCE_S)
-    return done / lasted_s, lasted_s
+    return posts_per_s
