@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from worker.link_settings import WITH_SECRETS
+from worker.secret_settings import demand_one_source_each, one_line, written_down
 
 _BUCKET: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,221}"
 Buckets = Annotated[str, Field(pattern=rf"^({_BUCKET}(,{_BUCKET})*)?$")]
@@ -120,23 +120,15 @@ class BucketSettings(BaseModel):
     @field_validator("s3_access_key_id", "s3_secret_access_key", "az_sas_token")
     @classmethod
     def _one_line_each(cls, given: Any) -> Any:
-        """A line end that came along with a secret would be a part of it."""
-        text = given.get_secret_value() if isinstance(given, SecretStr) else given or ""
-        if not text.isprintable():
-            raise ValueError("it holds a line end or another control character: give one line")
-        return given
+        return one_line(given)
 
     @field_serializer(*BUCKET_SECRETS, when_used="json-unless-none")
     def _hidden_too(self, secret: SecretStr, info: FieldSerializationInfo) -> str:
-        """Write a secret down only where it is asked for on purpose."""
-        return secret.get_secret_value() if info.context == WITH_SECRETS else str(secret)
+        return written_down(secret, info)
 
     @model_validator(mode="after")
     def _one_source_of_each_bucket_secret(self) -> Self:
-        """Of two secrets one would silently lose."""
-        for name in BUCKET_SECRETS:
-            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
-                raise ValueError(f"{name} and {name}_file are both set: unset one of them")
+        demand_one_source_each(self, BUCKET_SECRETS)
         return self
 
     @model_validator(mode="after")

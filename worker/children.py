@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from worker.link_settings import WITH_SECRETS
+from worker.secret_settings import WITH_SECRETS
 from worker.settings import WorkerSettings
 
 COMMAND: Final = (sys.executable, "-P", "-m", "worker.process")

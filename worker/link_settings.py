@@ -18,10 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-Servers = Annotated[str, Field(pattern=r"^[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*$")]
+from worker.secret_settings import demand_one_source_each, one_line, written_down
 
-WITH_SECRETS: Final = "with-secrets"
-"""The context in which settings are written down secrets and all: for a child's standard input."""
+Servers = Annotated[str, Field(pattern=r"^[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*$")]
 
 
 class SecuritySettings(BaseModel):
@@ -96,16 +95,11 @@ class SecuritySettings(BaseModel):
     @field_validator("sasl_user", "sasl_password", "tls_key_password")
     @classmethod
     def _one_line(cls, given: Any) -> Any:
-        """A line end that came along with a secret would be a part of it."""
-        text = given.get_secret_value() if isinstance(given, SecretStr) else given or ""
-        if not text.isprintable():
-            raise ValueError("it holds a line end or another control character: give one line")
-        return given
+        return one_line(given)
 
     @field_serializer("tls_key_password", "sasl_password", when_used="json-unless-none")
     def _hidden(self, secret: SecretStr, info: FieldSerializationInfo) -> str:
-        """Write a secret down only where it is asked for on purpose."""
-        return secret.get_secret_value() if info.context == WITH_SECRETS else str(secret)
+        return written_down(secret, info)
 
     @model_validator(mode="after")
     def _fits_the_protocol(self) -> Self:
@@ -156,10 +150,7 @@ class SecuritySettings(BaseModel):
 
     @model_validator(mode="after")
     def _one_source_of_each_secret(self) -> Self:
-        """Of two passwords one would silently lose."""
-        for name in SECRETS:
-            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
-                raise ValueError(f"{name} and {name}_file are both set: unset one of them")
+        demand_one_source_each(self, SECRETS)
         return self
 
     def _given(self) -> list[str]:

@@ -46,10 +46,10 @@ from worker.kafka import kafka_python
 from worker.kafka.broker import Broker
 from worker.kafka.client_settings import ClientSettings
 from worker.kafka.watched import WatchedBroker
-from worker.link_settings import WITH_SECRETS
 from worker.metrics import Metrics
 from worker.pipeline import Pipeline
 from worker.publish import Publisher
+from worker.secret_settings import WITH_SECRETS
 from worker.settings import WorkerSettings
 from worker.slots import claimed, slot_id
 from worker.stopping import Stopping, end_at_once, heeding_signals

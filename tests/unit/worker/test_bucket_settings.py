@@ -7,7 +7,7 @@ import pytest
 
 from tuwen.command import run
 from worker.bucket_settings import BUCKET_SECRETS
-from worker.link_settings import WITH_SECRETS
+from worker.secret_settings import WITH_SECRETS
 from worker.settings import WorkerSettings
 from worker.settings_sources import NAMES, SettingsError, read
 

@@ -10,7 +10,8 @@ import pytest
 
 from tuwen.command import run
 from worker.children import Child
-from worker.link_settings import SECRETS, WITH_SECRETS, SecuritySettings
+from worker.link_settings import SECRETS, SecuritySettings
+from worker.secret_settings import WITH_SECRETS
 from worker.settings import WorkerSettings
 from worker.settings_sources import NAMES, SettingsError, read
 

@@ -11,9 +11,9 @@ from tests.tiny_bundle import write_tiny_bundle
 from tests.unit.worker.bench import WAIT_S, Bench, eventually
 from worker.attempts import note_of
 from worker.kafka.broker import Position
-from worker.link_settings import WITH_SECRETS
 from worker.messages import Partition, Record
 from worker.poison import MachineFault
+from worker.secret_settings import WITH_SECRETS
 from worker.settings import WorkerSettings
 from worker.trial_child import Died, Task, TrialChild
 
