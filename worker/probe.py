@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from schemas.manifest import Manifest
 from schemas.post import Post
@@ -31,6 +32,15 @@ class Probe:
     record: Record
     read: Read
     fetched: Fetched
+
+    def with_only(self, *, text: bool, image: bool) -> Fetched:
+        """Give it with its image as if its post had no others than these."""
+        fetched = self.fetched
+        if not image:
+            fetched = replace(fetched, pixels=None)
+        if not text:
+            fetched = replace(fetched, post=replace(fetched.post, text=None))
+        return fetched
 
 
 def probe_of(manifest: Manifest) -> Probe:

@@ -5,11 +5,12 @@ of the machine or the model is waited out. The threads between, and all bounds, 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from inference.classifier import Classifier, Features
 from schemas.reasons import Reason
@@ -20,13 +21,16 @@ from worker.fetch import Fetcher
 from worker.images.cache import ImageCache, Seen
 from worker.messages import Fetched, Later, Outcome, Read, Record, Reject
 from worker.metrics import Metrics, Step
-from worker.poison import Passed, Poison, Work
+from worker.poison import Passed, Poison, Sifted, Work
 from worker.probe import probe_of
 from worker.publish import Publisher
 from worker.retries import NONE_DUE, Due, Retries
 
 Given = TypeVar("Given", Record, Read)
 Made = TypeVar("Made")
+
+PROBE_ROW: Final = -1
+"""The row of the worker's own post beside those of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,16 @@ class Stages:
         self._retries = retries
         self._cache = cache
         self._probe = probe_of(classifier.manifest)
+        self._probes: dict[tuple[bool, bool], Passed[Fetched, Features]] = {}
 
     def prepare(self, records: Sequence[Record], due: Due = NONE_DUE) -> Prepared:
         """Decode, fetch, and make features; of `due` only the image is missing."""
         rejects: list[Reject] = []
         reads = self._each("decode", records, _decode, self._probe.record, rejects)
         posts = self._images(reads, due, rejects)
-        made = self._endurance.through("features", posts, self._features, self._probe.fetched)
+        with self._told("features", len(posts)) as spent:
+            work = partial(self._features, spent)
+            made = self._endurance.through("features", posts, work, self._probe.fetched)
         rejects += (_poisoned(each, each.item.record, "features") for each in made.poison)
         return Prepared(made.passed, rejects)
 
@@ -76,10 +83,10 @@ class Stages:
         rejects = list(prepared.rejects)
         outcomes: list[Outcome] = []
         for part in prepared.parts:
-            work = partial(self._verdicts, part)
-            done = self._endurance.through("inference", part.items, work, self._probe.fetched)
+            done = self._labelled(part)
             outcomes += chain.from_iterable(labelled.result for labelled in done.passed)
-            rejects += (_poisoned(each, each.item.record, "inference") for each in done.poison)
+            guilty = ((each, part.items[each.item].record) for each in done.poison)
+            rejects += (_poisoned(each, record, "inference") for each, record in guilty)
         outcomes += map(self._publisher.dead_letter, rejects)
         return outcomes
 
@@ -102,50 +109,55 @@ class Stages:
         """Fetch the images of all that do not wait for theirs."""
         began_s = time.monotonic()
         reads = [*reads, *(each.later.read for each in due.again)]
-        answers: list[Fetched | Later] = self._each(
-            "fetch", reads, self._fetch, self._probe.read, rejects
-        )
+        answers: list[Fetched | Later]
+        with self._told("fetch", len(reads)) as spent:
+            work = partial(self._fetch, spent)
+            answers = self._each("fetch", reads, work, self._probe.read, rejects)
         settled = self._retries.settled(answers, due, began_s)
         rejects += (each for each in settled if isinstance(each, Reject))
         return [each for each in settled if isinstance(each, Fetched)]
 
-    def _fetch(self, reads: Sequence[Read]) -> list[Fetched | Reject | Later]:
-        with _Timed(self._metrics, "fetch", len(reads)):
+    def _fetch(self, spent: "_Spent", reads: Sequence[Read]) -> list[Fetched | Reject | Later]:
+        with spent:
             return self._fetcher.fetch(reads)
 
-    def _features(self, posts: Sequence[Fetched]) -> Features:
-        with _Timed(self._metrics, "features", len(posts)):
-            return self._classifier.features(
-                [p.post.text if p.post.has_text else None for p in posts],
-                [p.pixels for p in posts],
-                [p.seen for p in posts],
-            )
+    def _features(self, spent: "_Spent", posts: Sequence[Fetched]) -> Features:
+        with spent:
+            return self._features_of(posts)
 
-    def _features_of(self, part: Passed[Fetched, Features], posts: Sequence[Fetched]) -> Features:
-        """Take what was made of a part: cutting words costs more than most models do."""
-        if posts is part.items:
-            return part.result
-        if posts[0] is self._probe.fetched:
-            return self._features_of_probe
-        rows = {id(post): row for row, post in enumerate(part.items)}
-        return part.result.only([rows[id(post)] for post in posts])
+    def _features_of(self, posts: Sequence[Fetched]) -> Features:
+        return self._classifier.features(
+            [p.post.text if p.post.has_text else None for p in posts],
+            [p.pixels for p in posts],
+            [p.seen for p in posts],
+        )
 
-    @cached_property
-    def _features_of_probe(self) -> Features:
-        """Made once: the work on them is what is tried."""
-        return self._features([self._probe.fetched])
+    def _labelled(self, part: Passed[Fetched, Features]) -> Sifted[int, Sequence[Outcome]]:
+        """Label the posts of a part; its items are their rows."""
+        rows = range(len(part.items))
+        with (
+            self._told("inference", len(rows)) as inference,
+            self._told("publish", len(rows)) as publish,
+        ):
+            work = partial(self._verdicts, part, inference, publish)
+            return self._endurance.through("inference", rows, work, PROBE_ROW)
 
     def _verdicts(
-        self, part: Passed[Fetched, Features], posts: Sequence[Fetched]
+        self,
+        part: Passed[Fetched, Features],
+        inference: "_Spent",
+        publish: "_Spent",
+        rows: Sequence[int],
     ) -> Sequence[Outcome]:
-        """Label posts of a part."""
-        if not posts:
+        """Label the posts of some rows, or the probe in their place."""
+        if not rows:
             return ()
-        features = self._features_of(part, posts)
-        with _Timed(self._metrics, "inference", len(posts)):
-            scores = self._classifier.scores(features)
+        chosen = self._probe_like(part) if rows[0] == PROBE_ROW else _chosen(part, rows)
+        posts = chosen.items
+        with inference:
+            scores = self._classifier.scores(chosen.result)
             self._keep(posts, scores.pictures)
-        with _Timed(self._metrics, "publish", len(posts)):
+        with publish:
             return list(
                 map(
                     self._publisher.verdict,
@@ -155,6 +167,26 @@ class Stages:
                     [post.missing for post in posts],
                 )
             )
+
+    def _probe_like(self, part: Passed[Fetched, Features]) -> Passed[Fetched, Features]:
+        """Give the probe with what posts of a part have, so that it takes the way that they take.
+
+        Its features are made once: the work on them is what is tried.
+        """
+        text = any(each.post.has_text for each in part.items)
+        image = any(each.pixels is not None or each.seen is not None for each in part.items)
+        if (text, image) not in self._probes:
+            probe = self._probe.with_only(text=text, image=image)
+            self._probes[text, image] = Passed([probe], self._features_of([probe]))
+        return self._probes[text, image]
+
+    @contextmanager
+    def _told(self, stage: str, records: int) -> Iterator["_Spent"]:
+        """Tell the metrics what a batch costs in a stage, once, however often it is tried."""
+        spent = _Spent()
+        yield spent
+        if records:
+            self._metrics.stage(stage, spent.seconds, records)
 
     def _keep(self, posts: Sequence[Fetched], seen: Sequence[tuple[int, Seen]]) -> None:
         """Let the cache have what the CNN has just seen, of images that may be kept."""
@@ -185,14 +217,20 @@ def _poisoned(poison: Poison[Any], record: Record, step: Step) -> Reject:
     return Reject(record, Reason.POISON, f"raises {poison.error}, by itself and again", step)
 
 
-class _Timed:
-    """Tells the metrics how long a stage took for how many records."""
+def _chosen(part: Passed[Fetched, Features], rows: Sequence[int]) -> Passed[Fetched, Features]:
+    """Take what was made of a part: cutting words costs more than most models do."""
+    if len(rows) == len(part.items):
+        return part
+    return Passed([part.items[row] for row in rows], part.result.only(rows))
 
-    def __init__(self, metrics: Metrics, stage: str, records: int) -> None:
-        self._metrics, self._stage, self._records = metrics, stage, records
+
+class _Spent:
+    """Adds up the time of a batch in a stage, which may do parts of it, one by one or again."""
+
+    seconds = 0.0
 
     def __enter__(self) -> None:
-        self._started_s = time.perf_counter()
+        self._began_s = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        self._metrics.stage(self._stage, time.perf_counter() - self._started_s, self._records)
+        self.seconds += time.perf_counter() - self._began_s

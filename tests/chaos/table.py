@@ -202,9 +202,9 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "poison",
-        "posts that make a model of real size raise, 1 % of a backlog after one without them",
+        "posts that make a model of real size raise, 1 % of each second backlog",
         poisoning.run,
-        Load(200_000, 0.0),
+        Load(1_000_000, 0.0),
         Load(6_000, 0.0),
     ),
     Scenario(

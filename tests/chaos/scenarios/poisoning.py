@@ -1,4 +1,4 @@
-"""Send a backlog of good posts, and then one of which each hundredth makes the model raise.
+"""Send backlogs by turns: one of good posts, and one of which 1 % make the model raise.
 
 The bundle is as large as a trained one, and the texts are as long as posts have them: else a post
 costs next to nothing, and what poison costs beside it tells little. A run that is too short to tell
@@ -18,9 +18,11 @@ from tests.chaos.fleet import ROOT
 from tests.chaos.oracle import posts_sent
 from tests.chaos.scenario import Figures, Load, Place
 from tests.chaos.sending import POISON, Posts, post
-from tests.chaos.trial import Trial, trial
+from tests.chaos.trial import PARTITIONS, Trial, trial
 from tests.tiny_bundle import write_tiny_bundle
 
+TURNS: Final = 5
+"""Pairs of backlogs: what else the machine does falls on both kinds."""
 EVERY: Final = 100
 THROUGHPUT_MIN: Final = 0.8
 TIMED: Final = (0.1, 0.9)
@@ -33,8 +35,11 @@ TEXTS: Final = 2_000
 
 
 def raises(number: int) -> bool:
-    """Whether the post of this number is one that makes the graph raise."""
-    return number % EVERY == 1
+    """Whether the post of this number makes the graph raise: one of each hundred.
+
+    It is in another place of each, so that all partitions have their share.
+    """
+    return number % EVERY == 1 + number // EVERY % PARTITIONS
 
 
 def poisonous(number: int) -> bytes:
@@ -44,38 +49,44 @@ def poisonous(number: int) -> bytes:
 
 def run(place: Place, load: Load) -> Figures:
     """Exactly those become dead letters, and cost little of the throughput."""
-    half = load.posts // 2
-    calm_is_over = threading.Event()
-
+    backlog = load.posts // (2 * TURNS)
+    may_send = threading.Semaphore(0)
     good = [text for text in texts(TEXTS, 2) if POISON not in text]
 
-    def make(number: int) -> bytes:
-        if number == half:
-            calm_is_over.wait()
-        text = good[number % len(good)]
-        bad = number >= half and raises(number)
-        return post(number, f"{text}，{POISON}" if bad else text)
+    def bad(number: int) -> bool:
+        return number // backlog % 2 == 1 and raises(number)
 
-    backlog = replace(load, seconds=0.0)
+    def make(number: int) -> bytes:
+        if number and number % backlog == 0:
+            may_send.acquire()
+        text = good[number % len(good)]
+        return post(number, f"{text}，{POISON}" if bad(number) else text)
+
+    at_once = replace(load, seconds=0.0)
     model = _write_large if load.posts >= LASTING else _write_tiny
-    with trial(place, backlog, posts=Posts(make), model=model) as tried:
+    spent_s = [0.0, 0.0]
+    with trial(place, at_once, posts=Posts(make), model=model) as tried:
         try:
-            calm = _throughput(tried, 0, half)
+            for number in range(2 * TURNS):
+                spent_s[number % 2] += _spent_s(tried, number * backlog, backlog)
+                may_send.release()
         finally:
-            calm_is_over.set()
-        poisoned = _throughput(tried, half, half)
+            may_send.release(2 * TURNS)
+    share = spent_s[0] / spent_s[1]
     figures = tried.figures
     sent = posts_sent(tried.topics)
-    guilty = {s for s, n in sent.items() if int(n) >= half and raises(int(n))}
+    guilty = {source for source, number in sent.items() if bad(int(number))}
     convicted = {s for s, reason in tried.found.reasons.items() if reason == "poison"}
     figures.hit("poisonous posts", len(guilty))
-    figures.demand(len(guilty) == half // EVERY, f"{len(guilty)} posts are poisonous")
+    wanted = load.posts // (2 * EVERY)
+    figures.demand(len(guilty) == wanted, f"{len(guilty)} posts are poisonous")
     figures.demand(guilty <= convicted, f"{len(guilty - convicted)} got verdicts")
     figures.demand(convicted <= guilty, f"{len(convicted - guilty)} good posts are dead letters")
-    figures.shown["posts/s without"] = f"{calm:,.0f}"
-    figures.shown["with poison"] = f"{poisoned:,.0f} ({poisoned / calm:.0%})"
-    low = poisoned < THROUGHPUT_MIN * calm and load.posts >= LASTING
-    figures.demand(not low, f"{poisoned / calm:.0%} of the throughput without poison")
+    posts = TURNS * backlog * (TIMED[1] - TIMED[0])
+    figures.shown["posts/s without"] = f"{posts / spent_s[0]:,.0f}"
+    figures.shown["with poison"] = f"{posts / spent_s[1]:,.0f} ({share:.0%})"
+    low = share < THROUGHPUT_MIN and load.posts >= LASTING
+    figures.demand(not low, f"{share:.0%} of the throughput without poison")
     return figures
 
 
@@ -89,12 +100,13 @@ def _write_large(folder: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def _throughput(tried: Trial, first: int, posts: int) -> float:
-    """Give outcomes a second of a backlog's timed part, and wait for its end."""
+def _spent_s(tried: Trial, first: int, posts: int) -> float:
+    """Wait for the end of a backlog, and give how long its timed part took, to a batch."""
     begin, end = (first + int(share * posts) for share in TIMED)
     tried.follower.reaches(begin, PATIENCE_S)
     began_s, before = time.monotonic(), tried.follower.seen
     tried.follower.reaches(end, PATIENCE_S)
-    posts_per_s = (tried.follower.seen - before) / (time.monotonic() - began_s)
+    seen = max(1, tried.follower.seen - before)
+    spent_s = (time.monotonic() - began_s) * (end - begin) / seen
     tried.follower.reaches(first + posts, PATIENCE_S)
-    return posts_per_s
+    return spent_s
