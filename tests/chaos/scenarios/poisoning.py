@@ -50,15 +50,15 @@ def poisonous(number: int) -> bytes:
 def run(place: Place, load: Load) -> Figures:
     """Exactly those become dead letters, and cost little of the throughput."""
     backlog = load.posts // (2 * TURNS)
-    may_send = threading.Semaphore(0)
+    may_send = [threading.Event() for _ in range(2 * TURNS)]
     good = [text for text in texts(TEXTS, 2) if POISON not in text]
 
     def bad(number: int) -> bool:
         return number // backlog % 2 == 1 and raises(number)
 
     def make(number: int) -> bytes:
-        if number and number % backlog == 0:
-            may_send.acquire()
+        if number % backlog == 0:
+            may_send[number // backlog].wait()
         text = good[number % len(good)]
         return post(number, f"{text}，{POISON}" if bad(number) else text)
 
@@ -67,11 +67,12 @@ def run(place: Place, load: Load) -> Figures:
     spent_s = [0.0, 0.0]
     with trial(place, at_once, posts=Posts(make), model=model) as tried:
         try:
-            for number in range(2 * TURNS):
+            for number, begin in enumerate(may_send):
+                begin.set()
                 spent_s[number % 2] += _spent_s(tried, number * backlog, backlog)
-                may_send.release()
         finally:
-            may_send.release(2 * TURNS)
+            for begin in may_send:
+                begin.set()
     share = spent_s[0] / spent_s[1]
     figures = tried.figures
     sent = posts_sent(tried.topics)
