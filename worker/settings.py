@@ -96,12 +96,12 @@ class WorkerSettings(LinkSettings, BucketSettings, TimeoutSettings, BaseSettings
         "twice the transactions: 8 ms of CPU each.",
     )
     batch_records_max: int = Field(
-        default=256,
+        default=128,
         ge=1,
         le=4096,
-        description="Most posts inferred together. Each batch has a fixed cost: with 64 a post with "
-        "an image costs a fifth more. Some three batches of pixels are in memory: 115 MB for a CNN "
-        "of 224 x 224; less where that is too much.",
+        description="Most posts inferred together. Each batch has a fixed cost: with half as many "
+        "a post with an image costs a tenth more. Some three batches of pixels are in memory: "
+        "58 MB for a CNN of 224 x 224.",
     )
     poll_records_max: int = Field(
         default=500,

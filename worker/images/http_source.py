@@ -24,7 +24,7 @@ from worker.images.host_reports import HostReport
 from worker.images.http_fetch import LOOKS_MAX, HttpBounds, HttpFetch, session
 from worker.images.sources import NOTHING_KNOWN, Answer, FetchWatch, Known, Version
 
-# How long a fetch may wait for its turn: near 2 s an image, at 16 at once, for a batch of 256.
+# How long a fetch may wait for its turn: near 4 s an image, at 16 at once, for a batch of 128.
 TURN_S: Final = 30.0
 
 
