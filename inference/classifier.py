@@ -27,17 +27,17 @@ Run = tuple[Ints, Ints | slice, Arrays]
 
 @dataclass(frozen=True, slots=True)
 class TextChunk:
-    """Rows that run together: their places in the batch, and the graph's inputs."""
+    """Rows that run together: their places in the batch, ascending, and the graph's inputs."""
 
     rows: Ints
     inputs: Arrays
 
-    def only(self, places: Ints) -> Iterator["TextChunk"]:
-        """Give its part of some rows, if it has one: `places` is each row's new place, or -1."""
-        rows = places[self.rows]
-        here = rows >= 0
-        if here.any():
-            yield TextChunk(rows[here], {name: each[here] for name, each in self.inputs.items()})
+    def between(self, start: int, stop: int) -> Iterator["TextChunk"]:
+        """Give its part of these rows of the batch, if it has one, by their places among them."""
+        first, last = np.searchsorted(self.rows, (start, stop))
+        if first < last:
+            inputs = {name: each[first:last] for name, each in self.inputs.items()}
+            yield TextChunk(self.rows[first:last] - start, inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,13 @@ class Features:
         """The posts of the batch."""
         return len(self.present)
 
-    def only(self, rows: Sequence[int]) -> "Features":
-        """Give those of some rows, in their order, as a batch."""
-        places = np.full(self.rows, -1)
-        places[rows] = np.arange(len(rows))
-        chunks = (part for chunk in self.text for part in chunk.only(places))
-        return Features(self.present[rows], tuple(chunks), self.pictures.only(places))
+    def between(self, start: int, stop: int) -> "Features":
+        """Give the rows from `start` to before `stop` as a batch; texts are not copied."""
+        return Features(
+            self.present[start:stop],
+            tuple(part for chunk in self.text for part in chunk.between(start, stop)),
+            self.pictures.between(start, stop),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ class Classifier:
 
 
 def chunks(lengths: Ints) -> list[Ints]:
-    """Places in the batch that run together, so that rows times the longest is bounded."""
+    """Places in the batch, ascending, that run together: rows times the longest is bounded."""
     if len(lengths) * int(lengths.max(initial=1)) <= CELLS_MAX:
         return [np.arange(len(lengths))]
     parts: list[Ints] = []
@@ -206,7 +207,7 @@ def chunks(lengths: Ints) -> list[Ints]:
     start = 0
     while start < len(order):
         rows = max(1, CELLS_MAX // max(1, int(lengths[order[start]])))
-        parts.append(order[start : start + rows])
+        parts.append(np.sort(order[start : start + rows]))
         start += rows
     return parts
 

@@ -29,7 +29,7 @@ class Pictures:
     """The images of a batch.
 
     `rows` int64[n] have pixels, and `of` int64[n] says which of `pixels` uint8[p,H,W,C] are a
-    row's. `seen_rows` int64[s] have `seen` float32[s,W] instead.
+    row's. `seen_rows` int64[s] have `seen` float32[s,W] instead. Rows are in ascending order.
     """
 
     rows: Ints
@@ -38,18 +38,19 @@ class Pictures:
     seen_rows: Ints
     seen: Seen | None
 
-    def only(self, places: Ints) -> "Pictures":
-        """Give those of some rows: `places` int64[n] is each row's new place, or -1."""
+    def between(self, start: int, stop: int) -> "Pictures":
+        """Give those of the rows from `start` to before `stop`, by their places among them."""
         if self.pixels is None and self.seen is None:
             return self
-        rows, seen_rows = places[self.rows], places[self.seen_rows]
-        kept, of = np.unique(self.of[rows >= 0], return_inverse=True)
-        seen = None if self.seen is None else self.seen[seen_rows >= 0]
+        here = slice(*np.searchsorted(self.rows, (start, stop)))
+        there = slice(*np.searchsorted(self.seen_rows, (start, stop)))
+        kept, of = np.unique(self.of[here], return_inverse=True)
+        seen = None if self.seen is None else self.seen[there]
         return Pictures(
-            rows[rows >= 0],
+            self.rows[here] - start,
             of,
             None if self.pixels is None or not len(kept) else self.pixels[kept],
-            seen_rows[seen_rows >= 0],
+            self.seen_rows[there] - start,
             None if seen is None or not len(seen) else seen,
         )
 

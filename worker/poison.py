@@ -8,7 +8,6 @@ docs/decisions/0023.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import PurePath
 from typing import Final, Generic, TypeVar
 
@@ -58,15 +57,16 @@ def sift(
 ) -> Sifted[Item, Result]:
     """Do `work` on all of `batch`, or on all of it but the poison; it was tried `tries` times.
 
-    With p poisonous of n the work is called p (log2 n + 3) + 1 times at most. Raises
+    Each call of the work is for a slice of the batch, or the probe. With p poisonous of n there are
+    p (log2 n + 3) + 1 calls at most. Raises
     MachineFault, and lets KeyboardInterrupt and SystemExit pass: they are orders, and nobody's
     fault.
     """
     sieve = _Sieve(work, probe)
     left = batch
-    # Mostly the one that is found was the only one: so all that is left is tried together.
+    # Mostly the first that is found was the only one: so all that is left is tried together.
     while not sieve.passes(left):
-        left = sieve.one(left)
+        left = sieve.after_first(left)
         if not left:
             break
     if not sieve.passed and len(batch) > 1 and tries < WHOLE_BATCH_TRIES:
@@ -92,21 +92,17 @@ class _Sieve(Generic[Item, Result]):
             return False
         return True
 
-    def one(self, part: Sequence[Item]) -> Sequence[Item]:
-        """Judge one record of a part that raises; give those that were not tried, in their order.
-
-        When its first half passes, the other holds what raises, and is not tried as a whole.
-        """
-        left: list[Sequence[Item]] = []
-        while len(part) > 1:
-            first, second = part[: len(part) // 2], part[len(part) // 2 :]
-            if self.passes(first):
-                part = second
+    def after_first(self, part: Sequence[Item]) -> Sequence[Item]:
+        """Judge the first record that raises of a part that does; give those after it, untried."""
+        start, stop = 0, len(part)
+        while stop - start > 1:
+            middle = (start + stop) // 2
+            if self.passes(part[start:middle]):
+                start = middle
             else:
-                left.append(second)
-                part = first
-        self._judge(part)
-        return list(chain.from_iterable(reversed(left)))
+                stop = middle
+        self._judge(part[start:stop])
+        return part[stop:]
 
     def _judge(self, lone: Sequence[Item]) -> None:
         """Try once more what raised alone or in company: what was a fault then may be over."""

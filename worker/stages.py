@@ -149,7 +149,7 @@ class Stages:
         publish: "_Spent",
         rows: Sequence[int],
     ) -> Sequence[Outcome]:
-        """Label the posts of some rows, or the probe in their place."""
+        """Label the posts of rows that stand together, or the probe in their place."""
         if not rows:
             return ()
         chosen = self._probe_like(part) if rows[0] == PROBE_ROW else _chosen(part, rows)
@@ -219,9 +219,8 @@ def _poisoned(poison: Poison[Any], record: Record, step: Step) -> Reject:
 
 def _chosen(part: Passed[Fetched, Features], rows: Sequence[int]) -> Passed[Fetched, Features]:
     """Take what was made of a part: cutting words costs more than most models do."""
-    if len(rows) == len(part.items):
-        return part
-    return Passed([part.items[row] for row in rows], part.result.only(rows))
+    start, stop = rows[0], rows[-1] + 1
+    return Passed(part.items[start:stop], part.result.between(start, stop))
 
 
 class _Spent:

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import inference.classifier
 from inference.classifier import CELLS_MAX, Classifier, chunks
 from tests.tiny_bundle import SIDE
 
@@ -55,27 +57,26 @@ def test_no_posts_are_no_scores(classifier: Classifier) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(posts=POSTS, chance=st.randoms(use_true_random=False))
+@given(posts=POSTS, chance=st.randoms(use_true_random=False), cells=st.sampled_from([4, CELLS_MAX]))
 def test_features_of_some_rows_are_those_of_a_batch_of_them(
-    classifier: Classifier, posts: list[tuple[Any, Any]], chance: Random
+    classifier: Classifier, posts: list[tuple[Any, Any]], chance: Random, cells: int
 ) -> None:
-    """In the order of the rows, pictures that several of them share among them."""
+    """Pictures that several of them share among them, and whichever texts run together."""
     known = [classifier.features([None], [image]) for image in (BRIGHT, DARK)]
     seen = [classifier.scores(each).pictures[0][1] for each in known]
     texts = [text for text, _ in posts]
     shared = [chance.choice([image, BRIGHT, DARK]) for _, image in posts]
     vectors = [chance.choice([None, None, *seen]) for _ in posts]
-    rows = chance.sample(range(len(posts)), chance.randint(1, len(posts)))
-    some = classifier.features(texts, shared, vectors).only(rows)
-    alone = classifier.features(
-        [texts[row] for row in rows],
-        [shared[row] for row in rows],
-        [vectors[row] for row in rows],
-    )
-    assert some.rows == len(rows)
+    start, stop = sorted(chance.sample(range(len(posts) + 1), 2))
+    with patch.object(inference.classifier, "CELLS_MAX", cells):
+        some = classifier.features(texts, shared, vectors).between(start, stop)
+    here = slice(start, stop)
+    alone = classifier.features(texts[here], shared[here], vectors[here])
+    assert some.rows == stop - start
     assert (some.present == alone.present).all()
     found, wanted = classifier.scores(some), classifier.scores(alone)
     assert np.abs(found.scores - wanted.scores).max() < 1e-6
+    assert [row for row, _ in found.pictures] == [row for row, _ in wanted.pictures]
 
 
 def test_texts_and_images_must_be_of_one_batch(classifier: Classifier) -> None:

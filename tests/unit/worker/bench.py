@@ -40,9 +40,9 @@ class Given(NamedTuple):
     texts: Sequence[str | None]
     pixels: Sequence[object | None]
 
-    def only(self, rows: Sequence[int]) -> "Given":
+    def between(self, start: int, stop: int) -> "Given":
         """Give that of some rows."""
-        return Given([self.texts[row] for row in rows], [self.pixels[row] for row in rows])
+        return Given(self.texts[start:stop], self.pixels[start:stop])
 
 
 class LengthClassifier:
