@@ -2,6 +2,8 @@
 
     python -m benchmarks [--short] [--processes N] [--only text|images]
 
+What else is said goes to the worker: `--batch-records-max 64`.
+
 A Kafka of its own is started and ended. The posts of a warm-up come first; then all others at
 once, and the CPU time of the worker's process tree between the two is divided by their number.
 Machines differ, and one machine from minute to minute: so a yardstick is taken all the while, and
@@ -106,6 +108,7 @@ def measure(
     delivery: str = "exactly-once",
     group: str = "",
     pictured: Pictured | None = None,
+    flags: Sequence[str] = (),
 ) -> Figures:
     """Run one scenario on topics of its own, which are named after the group."""
     settings = _settings(servers, group or ("images" if scenario.pictures else "text"), delivery)
@@ -118,9 +121,9 @@ def measure(
         scenario.warm_up + scenario.posts, pictures if scenario.pictures else [], pictured.reference
     )
     _send(servers, settings.posts_topic, posts[: scenario.warm_up])
-    flags = [*_flags(settings), "--image-root", str(folder), "--processes", str(processes)]
-    flags += pictured.flags
-    with running(flags, _free_port(), folder / "worker.log") as worker:
+    told = [*_flags(settings), "--image-root", str(folder), "--processes", str(processes)]
+    told += [*pictured.flags, *flags]
+    with running(told, _free_port(), folder / "worker.log") as worker:
         progress = _Progress(servers, settings, yardstick)
         progress.wait(scenario.warm_up)
         yardstick.begin()
@@ -272,7 +275,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="fewer posts, 3 times the targets")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--only", choices=["text", "images"])
-    told = parser.parse_args()
+    told, flags = parser.parse_known_args()
     scenarios = [
         scenario
         for scenario in (SHORT if told.short else FULL)
@@ -283,7 +286,9 @@ def main() -> int:
         kafka = local_kafka.start(state, heap_mb=1024, compiler="full")
         try:
             figures = [
-                measure(scenario, kafka.bootstrap_servers, told.processes, Path(folder))
+                measure(
+                    *(scenario, kafka.bootstrap_servers, told.processes, Path(folder)), flags=flags
+                )
                 for scenario in scenarios
             ]
         finally:

@@ -2,6 +2,7 @@
 
 The same pictures by file, by http from hosts on loopback that answer after 20 ms, and by http with
 one host in five that never answers: through a whole worker, Kafka to Kafka, one after the other.
+What else is said goes to the worker: `--batch-records-max 64`.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def main(words: Sequence[str]) -> int:
     """Measure all three, and print them."""
     parser = argparse.ArgumentParser(prog="benchmarks.http_posts")
     parser.add_argument("posts", type=int, nargs="?", default=POSTS)
-    posts = parser.parse_args(words).posts
+    told, flags = parser.parse_known_args(words)
     out = Console(highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder, state = Path(scratch), Path(scratch) / "kafka"
@@ -70,10 +71,11 @@ def main(words: Sequence[str]) -> int:
                     ("dead", "by http, one host in five dead", by_http(ports, ports)),
                 ):
                     found = measure(
-                        Scenario(name, True, WARM_UP, posts, TARGET_US),
+                        Scenario(name, True, WARM_UP, told.posts, TARGET_US),
                         *(kafka.bootstrap_servers, 1, folder),
                         group=group,
                         pictured=pictured,
+                        flags=flags,
                     )
                     out.print(said(found), markup=False)
         finally:

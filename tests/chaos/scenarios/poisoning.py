@@ -83,11 +83,12 @@ def run(place: Place, load: Load) -> Figures:
     figures.demand(len(guilty) == wanted, f"{len(guilty)} posts are poisonous")
     figures.demand(guilty <= convicted, f"{len(guilty - convicted)} got verdicts")
     figures.demand(convicted <= guilty, f"{len(convicted - guilty)} good posts are dead letters")
-    posts = TURNS * backlog * (TIMED[1] - TIMED[0])
-    figures.shown["posts/s without"] = f"{posts / spent_s[0]:,.0f}"
-    figures.shown["with poison"] = f"{posts / spent_s[1]:,.0f} ({share:.0%})"
-    low = share < THROUGHPUT_MIN and load.posts >= LASTING
-    figures.demand(not low, f"{share:.0%} of the throughput without poison")
+    if load.posts >= LASTING:
+        posts = TURNS * backlog * (TIMED[1] - TIMED[0])
+        figures.shown["posts/s without"] = f"{posts / spent_s[0]:,.0f}"
+        figures.shown["with poison"] = f"{posts / spent_s[1]:,.0f} ({share:.0%})"
+        low = f"{share:.0%} of the throughput without poison"
+        figures.demand(share >= THROUGHPUT_MIN, low)
     return figures
 
 

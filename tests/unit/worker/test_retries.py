@@ -172,7 +172,7 @@ def test_what_holds_up_too_much_waits_no_longer(settings: dict[str, float], valu
 
 def test_posts_that_wait_take_room_themselves() -> None:
     """A host that fails for every post does not stop the reading."""
-    room = Room(in_flight_records_max=500)
+    room = Room(batch_records_max=64, in_flight_records_max=500)
     laters = [room.later() for _ in range(126)]
     room.retries.settled(laters, NONE_DUE, room.now_s)
     assert room.retries.due() == Due((), tuple(each.otherwise for each in laters[:64]))

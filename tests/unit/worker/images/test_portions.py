@@ -73,8 +73,9 @@ def test_large_images_of_hosts_are_fetched_and_decoded_in_portions(world: World)
         nonlocal asked
         number = int((await request(reader)).removeprefix("/"))
         asked += 1
-        length = "Content-Length: 1000" if number % 2 else "Connection: close"
-        writer.write(f"HTTP/1.1 200 OK\r\n{length}\r\n\r\n".encode() + bytes([number]) * 1000)
+        length = "Content-Length: 1000\r\n" if number % 2 else ""
+        head = f"HTTP/1.1 200 OK\r\n{length}Connection: close\r\n\r\n"
+        writer.write(head.encode() + bytes([number]) * 1000)
         await writer.drain()
 
     host = world.host("good", large)
