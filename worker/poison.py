@@ -57,10 +57,9 @@ def sift(
 ) -> Sifted[Item, Result]:
     """Do `work` on all of `batch`, or on all of it but the poison; it was tried `tries` times.
 
-    Each call of the work is for a slice of the batch, or the probe. With p poisonous of n there are
-    p (log2 n + 3) + 1 calls at most. Raises
-    MachineFault, and lets KeyboardInterrupt and SystemExit pass: they are orders, and nobody's
-    fault.
+    Each call of the work is for a slice of the batch, or for the probe: with p poisonous of n these
+    are p (log2 n + 3) + 1 at most. Raises MachineFault, and lets KeyboardInterrupt and SystemExit
+    pass: they are orders, and nobody's fault.
     """
     sieve = _Sieve(work, probe)
     left = batch

@@ -220,6 +220,9 @@ def _poisoned(poison: Poison[Any], record: Record, step: Step) -> Reject:
 def _chosen(part: Passed[Fetched, Features], rows: Sequence[int]) -> Passed[Fetched, Features]:
     """Take what was made of a part: cutting words costs more than most models do."""
     start, stop = rows[0], rows[-1] + 1
+    if stop - start == len(part.items):
+        # Mostly nothing raises: no picture is copied.
+        return part
     return Passed(part.items[start:stop], part.result.between(start, stop))
 
 
