@@ -25,6 +25,7 @@ from worker.messages import Outgoing
 pytestmark = pytest.mark.kafka
 
 POSTS = 60
+AT_ONCE = 8
 TIMEOUT_S = 60.0
 # A host holds a batch up for longer than a worker may be silent in the group.
 IMAGE_TIMEOUT_S = 12.0
@@ -65,6 +66,7 @@ def test_a_slow_host_costs_neither_membership_nor_any_other_hosts_images(
     flags = [
         *("--image-allowed-hosts", "127.0.0.1", "--image-networks", "127.0.0.0/8"),
         *("--image-ports", f"{good},{bad}", *WORKER),
+        *("--image-connections-per-host-max", str(AT_ONCE)),
     ]
     with running_worker(kafka, topics, tmp_path / "bundle", tmp_path, flags) as worker:
         send(worker, {str(n): f"http://127.0.0.1:{(good, bad)[n % 2]}/{n}" for n in range(POSTS)})
@@ -84,7 +86,7 @@ def test_a_slow_host_costs_neither_membership_nor_any_other_hosts_images(
     assert {verdicts[str(n)].label for n in range(0, POSTS, 2)} == {LABELS[0]}
     missing = {verdicts[str(n)].missing for n in range(1, POSTS, 2)}
     assert missing == {Reason.IMAGE_TIMEOUT, Reason.IMAGE_HOST_UNAVAILABLE}
-    assert 0 < timeouts <= 8
+    assert 0 < timeouts <= AT_ONCE
 
 
 def send(worker: RunningWorker, images: dict[str, str]) -> None:
