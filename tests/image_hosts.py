@@ -26,6 +26,8 @@ class Loopback:
         self.dialled: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._open: list[asyncio.Server | asyncio.DatagramTransport] = []
+        # Of a task that waits for what nobody will bring asyncio holds no reference of its own.
+        self._talks: set[asyncio.Task[Any] | None] = set()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
 
@@ -40,9 +42,12 @@ class Loopback:
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.dialled.append(writer.get_extra_info("sockname")[0])
+            talk = asyncio.current_task()
+            self._talks.add(talk)
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await handler(reader, writer)
             writer.close()
+            self._talks.discard(talk)
 
         server = self._run(asyncio.start_server(connected, host, port, ssl=tls))
         self._open.append(server)
