@@ -130,6 +130,14 @@ def test_chunks_are_bounded_and_hold_every_row_once(lengths: list[int]) -> None:
         assert len(part) * longest <= CELLS_MAX or len(part) == 1
 
 
+def test_rows_that_run_together_stand_in_their_order() -> None:
+    """However long their texts are: so a part of a batch is a slice of each chunk."""
+    lengths = np.array([5, 900, 7, 800, 6, 1000] * 10, np.int64)
+    parts = chunks(lengths)
+    assert len(parts) > 1
+    assert all(part.tolist() == sorted(part.tolist()) for part in parts)
+
+
 def test_a_text_of_ten_thousand_characters_runs_among_short_ones(classifier: Classifier) -> None:
     """In chunks of its own, and every row gets its own scores back."""
     texts = ["好", "很" * 4000 + "坏", "一般", "坏 " * 5000, "好"] * 10
